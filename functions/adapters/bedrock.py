@@ -1,0 +1,46 @@
+"""Bedrock Converse, for the requests that are too large for a state machine's own call."""
+
+import os
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+# One attempt here: retries and the next model of the chain are the state machine's.
+client = boto3.client("bedrock-runtime", config=Config(read_timeout=45, retries={"total_max_attempts": 1}))
+
+
+def converse(model_id: str, system: str, messages: list[dict], inference_config: dict) -> dict:
+    """Call Converse with the spelling of a Step Functions integration, in and out."""
+    response = client.converse(
+        **_respell(
+            {
+                "ModelId": model_id,
+                "System": [{"Text": system}],
+                "Messages": messages,
+                "InferenceConfig": inference_config,
+                "GuardrailConfig": {
+                    "GuardrailIdentifier": os.environ["GUARDRAIL_ID"],
+                    "GuardrailVersion": os.environ["GUARDRAIL_VERSION"],
+                    "Trace": "enabled",
+                },
+            },
+            str.lower,
+        )
+    )
+    response.pop("ResponseMetadata", None)
+    return _respell(response, str.upper, keep="outputAssessments")
+
+
+def _respell(value: Any, case: Any, keep: str = "") -> Any:
+    """Change each field name's first letter; keys below `keep` are ids and stay."""
+    if isinstance(value, dict):
+        return {
+            case(name[0]) + name[1:]: {key: _respell(item, case, keep) for key, item in inner.items()}
+            if name == keep
+            else _respell(inner, case, keep)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_respell(item, case, keep) for item in value]
+    return value

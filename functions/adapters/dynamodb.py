@@ -1,0 +1,100 @@
+"""The DynamoDB client, with Python values in and out, and transactions that name what stopped them."""
+
+import random
+import re
+import time
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+
+from domain.errors import TableContended
+
+# The resource's own client takes and gives Python values instead of typed attributes.
+client = boto3.resource("dynamodb").meta.client
+
+CONTENDED = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+ATTEMPTS = 4
+BACKOFF_SECONDS = 0.02
+
+_NAME = re.compile(r"#(\w+)")
+_deserialize = TypeDeserializer().deserialize
+
+
+class ConditionFailed(Exception):
+    """A write's condition did not hold; `index` is the first such action, `item` what stood there."""
+
+    def __init__(self, index: int, item: dict | None):
+        super().__init__(f"condition of action {index} did not hold")
+        self.index, self.item = index, item
+
+
+def transact(actions: list[dict]) -> None:
+    """Write all actions or none; raises ConditionFailed, or TableContended after ATTEMPTS."""
+    for attempt in range(ATTEMPTS):
+        try:
+            client.transact_write_items(TransactItems=actions)
+            return
+        except client.exceptions.TransactionCanceledException as error:
+            reasons = error.response["CancellationReasons"]
+            for index, reason in enumerate(reasons):
+                if reason["Code"] == "ConditionalCheckFailed":
+                    raise ConditionFailed(index, _plain(reason.get("Item"))) from error
+            if not any(reason["Code"] in CONTENDED for reason in reasons):
+                raise
+        except client.exceptions.TransactionInProgressException:
+            pass
+        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))
+    raise TableContended(f"{ATTEMPTS} attempts met other writers of the same items")
+
+
+def update(
+    table: str,
+    key: dict,
+    condition: str = "",
+    values: dict | None = None,
+    *,
+    set: dict | None = None,
+    add: dict | None = None,
+    remove: tuple[str, ...] = (),
+) -> dict:
+    """An Update action: attributes to set, add to and remove; the condition writes names #so and values :so."""
+    clauses = []
+    if set:
+        clauses.append("SET " + ", ".join(f"#{name} = :{name}" for name in set))
+    if add:
+        clauses.append("ADD " + ", ".join(f"#{name} :{name}" for name in add))
+    if remove:
+        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
+    expression = " ".join(clauses)
+    action = {
+        "TableName": table,
+        "Key": key,
+        "UpdateExpression": expression,
+        "ExpressionAttributeNames": {f"#{name}": name for name in _NAME.findall(f"{expression} {condition}")},
+    }
+    if condition:
+        action |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    if bound := {**(set or {}), **(add or {}), **(values or {})}:
+        action["ExpressionAttributeValues"] = {f":{name}": value for name, value in bound.items()}
+    return {"Update": action}
+
+
+def put(table: str, item: dict, key_name: str) -> dict:
+    """A Put action, of an item that must be new."""
+    return {
+        "Put": {
+            "TableName": table,
+            "Item": item,
+            "ConditionExpression": f"attribute_not_exists({key_name})",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def get(table: str, key: dict) -> dict | None:
+    return client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+
+
+def _plain(item: dict | None) -> dict | None:
+    """Errors carry items as typed attributes, which the client does not translate."""
+    return item and {name: _deserialize(value) for name, value in item.items()}

@@ -1,0 +1,72 @@
+"""The HTTP API's side of a function: claims and JSON in, status and JSON out."""
+
+import base64
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from domain.callers import Caller, Forbidden
+from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
+
+
+class Refused(Exception):
+    """Answers the call with this status, code and message."""
+
+    def __init__(self, status: int, code: str, message: str, **more: Any):
+        super().__init__(message)
+        self.status, self.error = status, {"code": code, "message": message, **more}
+
+
+def answers(function: Callable[[dict, Caller], dict]) -> Callable[[dict, LambdaContext], dict]:
+    """Make a Lambda handler of a function that takes the event and its caller and gives a response."""
+
+    @functools.wraps(function)
+    def handler(event: dict, context: LambdaContext) -> dict:
+        try:
+            caller = Caller.from_claims(event["requestContext"]["authorizer"]["jwt"]["claims"])
+            return function(event, caller)
+        except Forbidden as error:
+            return respond(403, {"error": {"code": "FORBIDDEN", "message": str(error)}})
+        except RequestRefused as refusal:
+            return respond(
+                400, {"error": {"code": refusal.reason, "message": refusal.message, "field": refusal.field}}
+            )
+        except Refused as refused:
+            headers = {}
+            if "retry_after_seconds" in refused.error:
+                headers["retry-after"] = str(refused.error["retry_after_seconds"])
+            return respond(refused.status, {"error": refused.error}, headers)
+
+    return handler
+
+
+def respond(status: int, body: dict, headers: dict | None = None) -> dict:
+    """A response that nobody caches: it may hold an answer."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
+        "body": json.dumps(body, ensure_ascii=False, default=float),
+    }
+
+
+def body_of(event: dict) -> Any:
+    """The JSON of a body; refuses what is too large or no JSON, without quoting it."""
+    raw = event.get("body") or ""
+    data = base64.b64decode(raw) if event.get("isBase64Encoded") else raw.encode("utf-8", "surrogatepass")
+    if len(data) > MAX_BODY_BYTES:
+        raise Refused(413, "BODY_TOO_LARGE", f"The body has {len(data)} bytes; the most is {MAX_BODY_BYTES}.")
+    try:
+        return json.loads(data, parse_constant=_not_json)
+    except RecursionError as error:
+        raise invalid("body", "is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise invalid("body", f"is not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise invalid("body", f"is not JSON at line {error.lineno}, column {error.colno}") from error
+
+
+def _not_json(name: str) -> None:
+    raise invalid("body", f"holds {name}, which is no JSON")

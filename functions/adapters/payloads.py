@@ -1,0 +1,43 @@
+"""Large texts: kept beside their record while small, in the payload bucket above that."""
+
+import hashlib
+import os
+import uuid
+
+import boto3
+
+# An item is written and read whole at a unit per KiB; from some 32 KiB on an object is cheaper.
+INLINE_BYTES = 32 * 1024
+
+client = boto3.client("s3")
+
+
+def keep(name: str, request_key: str, text: str) -> dict[str, str]:
+    """The attributes that hold a text: itself under `name`, or where it was put under `name`_ref."""
+    data = text.encode()
+    if len(data) <= INLINE_BYTES:
+        return {name: text}
+    # The digest makes a repeat write the same object; the hash keeps ids, which a tenant chose, out of the key.
+    owner, digest = (hashlib.sha256(part).hexdigest() for part in (request_key.encode(), data))
+    return {f"{name}_ref": put(f"requests/{owner}/{name}-{digest[:16]}.json", data)}
+
+
+def text_of(record: dict, name: str) -> str | None:
+    """The text that keep() kept in a record."""
+    if ref := record.get(f"{name}_ref"):
+        return get(ref).decode()
+    return record.get(name)
+
+
+def put_event(body: bytes) -> str:
+    """Put a body that is too large for an execution's input; gives its reference."""
+    return put(f"events/{uuid.uuid4()}.json", body)
+
+
+def put(key: str, data: bytes) -> str:
+    client.put_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key, Body=data)
+    return key
+
+
+def get(key: str) -> bytes:
+    return client.get_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key)["Body"].read()

@@ -1,0 +1,215 @@
+"""Requests table: one item per request, keyed by tenant and request id; the table decides who was first."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from adapters import payloads
+from adapters.clock import iso
+from adapters.dynamodb import ConditionFailed, client, get, put, transact, update
+from domain.limits import LimitShard
+from domain.policy import Policy, UseCase
+from domain.requests import Request, RequestRefused, Status
+
+# The sweeper's index is spread over partitions: one takes a thousand writes a second.
+SWEEP_SHARDS = 8
+# How long a held answer may wait for its review to open before the sweeper opens it.
+REVIEW_START_SECONDS = 120
+DAY_SECONDS = 86_400
+_SWEEP = ("sweep", "sweep_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who holds a request id: this execution (`ours`), or an earlier delivery whose record this is."""
+
+    ours: bool
+    record: dict
+
+
+class LimitReached(Exception):
+    """A tenant's counter is full: `which` is rate or in_flight."""
+
+    def __init__(self, which: str):
+        super().__init__(which)
+        self.which = which
+
+
+def claim(
+    request: Request, use_case: UseCase, shard: LimitShard, policy: Policy, execution_name: str, now: float
+) -> Claim:
+    """Claim a request id once and count it against its tenant's limits, in one transaction."""
+    record = {
+        **_identity(request),
+        "execution_name": execution_name,
+        "status": Status.ADMITTED,
+        "admitted_at": iso(now),
+        "policy_version": policy.version,
+        "in_flight_key": shard.in_flight_key,
+        "expires_at": int(now) + use_case.request_days * DAY_SECONDS,
+        **_sweep_attributes(request.key, now + policy.request_deadline_seconds),
+        **payloads.keep("payload", request.key, request.body),
+    }
+    limits = os.environ["CONTROL_TABLE"]
+    actions = [
+        put(_table(), record, "request_key"),
+        update(
+            limits,
+            {"control_key": shard.rate_key},
+            "attribute_not_exists(#count) OR #count < :limit",
+            {"limit": shard.rate_limit},
+            set={"expires_at": int(now) + DAY_SECONDS},
+            add={"count": 1},
+        ),
+        update(
+            limits,
+            {"control_key": shard.in_flight_key},
+            "attribute_not_exists(#count) OR #count < :limit",
+            {"limit": shard.in_flight_limit},
+            add={"count": 1},
+        ),
+    ]
+    try:
+        transact(actions)
+    except ConditionFailed as failed:
+        if failed.index == 0:
+            return _claimed(failed.item, execution_name)
+        raise LimitReached("rate" if failed.index == 1 else "in_flight") from failed
+    return Claim(True, record)
+
+
+def refuse(refusal: RequestRefused, record: dict, execution_name: str, now: float, keep_days: int) -> Claim:
+    """Record that a request is refused before it was admitted; an id that is taken keeps its first record."""
+    item = {
+        **record,
+        "execution_name": execution_name,
+        "status": Status.REFUSED,
+        "reason": refusal.reason,
+        "message": refusal.message,
+        "outcome_at": iso(now),
+        "admitted_at": iso(now),
+        "decided_by": "policy",
+        "expires_at": int(now) + keep_days * DAY_SECONDS,
+    }
+    if refusal.field:
+        item["field"] = refusal.field
+    if refusal.retry_after_seconds:
+        item["retry_after_seconds"] = refusal.retry_after_seconds
+    try:
+        client.put_item(**put(_table(), item, "request_key")["Put"])
+    except client.exceptions.ConditionalCheckFailedException:
+        return _claimed(find(item["request_key"]), execution_name)
+    return Claim(True, item)
+
+
+def refusal_record(request: Request) -> dict:
+    """What a refusal keeps of a request: who and which, and no word of it."""
+    return _identity(request)
+
+
+def record_outcome(
+    request_key: str, in_flight_key: str, status: Status, attributes: dict, sweep_at: float | None = None
+) -> dict | None:
+    """Record an admitted request's one outcome and free its place; gives the record that was first, if one was."""
+    sweep = _sweep_attributes(request_key, sweep_at) if sweep_at else {}
+    outcome = update(
+        _table(),
+        {"request_key": request_key},
+        "#status = :admitted",
+        {"admitted": Status.ADMITTED},
+        set={"status": status, **attributes, **sweep},
+        remove=() if sweep else _SWEEP,
+    )
+    free = update(os.environ["CONTROL_TABLE"], {"control_key": in_flight_key}, add={"count": -1})
+    try:
+        transact([outcome, free])
+    except ConditionFailed as failed:
+        return failed.item or {}
+    return None
+
+
+def find(request_key: str) -> dict | None:
+    return get(_table(), {"request_key": request_key})
+
+
+def move_sweep(request_key: str, at: float) -> dict:
+    """An action that has the sweeper look at a held request at another time."""
+    return update(
+        _table(),
+        {"request_key": request_key},
+        "#status = :held",
+        {"held": Status.HELD},
+        set=_sweep_attributes(request_key, at),
+    )
+
+
+def close_held(request_key: str, status: Status, attributes: dict) -> dict:
+    """An action that ends a held request."""
+    return update(
+        _table(),
+        {"request_key": request_key},
+        "#status = :held",
+        {"held": Status.HELD},
+        set={"status": status, **attributes},
+        remove=_SWEEP,
+    )
+
+
+def due_for_sweep(now: float) -> Iterator[dict]:
+    """Keys of the requests whose time has come, all shards, oldest first in each."""
+    for shard in range(SWEEP_SHARDS):
+        pages = client.get_paginator("query").paginate(
+            TableName=_table(),
+            IndexName="sweep-index",
+            KeyConditionExpression="#sweep = :sweep AND #sweep_at <= :now",
+            ExpressionAttributeNames={"#sweep": "sweep", "#sweep_at": "sweep_at"},
+            ExpressionAttributeValues={":sweep": f"OPEN#{shard}", ":now": int(now)},
+        )
+        for page in pages:
+            yield from page["Items"]
+
+
+def decimal(value: float) -> Decimal:
+    """A float as DynamoDB keeps numbers."""
+    return Decimal(str(value))
+
+
+def as_json(item: dict | None) -> dict | None:
+    """A stored map in the numbers of JSON: the same text as before it was stored."""
+    if item is None:
+        return None
+    return {name: _number(value) if isinstance(value, Decimal) else value for name, value in item.items()}
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _claimed(record: dict | None, execution_name: str) -> Claim:
+    record = record or {}
+    return Claim(record.get("execution_name") == execution_name, record)
+
+
+def _identity(request: Request) -> dict:
+    known = {
+        "request_key": request.key,
+        "tenant": request.tenant,
+        "request_id": request.request_id,
+        "use_case": request.use_case,
+        "channel": request.channel,
+        "body_digest": request.body_digest,
+        "user_id": request.user_id,
+        "session_id": request.session_id,
+        "subject_id": request.subject_id,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _sweep_attributes(request_key: str, at: float) -> dict:
+    shard = sum(request_key.encode()) % SWEEP_SHARDS
+    return {"sweep": f"OPEN#{shard}", "sweep_at": int(at) + 1}
+
+
+def _table() -> str:
+    return os.environ["REQUESTS_TABLE"]

@@ -1,0 +1,28 @@
+"""How a review looks to a reviewer over HTTP; its task token is never shown."""
+
+from adapters import reviews_table
+from adapters.http import Refused
+from domain.callers import Caller
+from domain.reviews import Tier
+
+_SHOWN = (
+    "review_id tenant use_case request_id status tier due_at opened_at confidence reason draft_digest "
+    "decision decided_by decided_at reason_code comment"
+).split()
+
+
+def summary_of(review: dict) -> dict:
+    return {name: review[name] for name in _SHOWN if name in review}
+
+
+def visible_review(review_id: str, caller: Caller) -> dict:
+    """The review, if the caller may see it; another tenant's looks like one that does not exist."""
+    caller.require("reviewers", "leads")
+    review = reviews_table.find(review_id)
+    if review is None or review.get("tenant") not in caller.tenants:
+        raise Refused(404, "NOT_FOUND", "There is no review with this id.")
+    if review.get("user_id") == caller.user_id:
+        raise Refused(403, "FORBIDDEN", "This review is of a request of your own.")
+    if review["tier"] == Tier.LEAD:
+        caller.require("leads")
+    return review

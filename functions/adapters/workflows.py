@@ -1,0 +1,70 @@
+"""Step Functions: starts the machines and answers a held execution through its task token."""
+
+import json
+import os
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
+
+# API Gateway gives up after 30 s; the execution itself goes on.
+SYNC_SECONDS = 25
+
+client = boto3.client(
+    "stepfunctions", config=Config(read_timeout=SYNC_SECONDS, retries={"total_max_attempts": 1})
+)
+
+
+class StillRunning(Exception):
+    """The execution did not end within SYNC_SECONDS."""
+
+
+class ExecutionFailed(Exception):
+    """The execution ended without an outcome of its own."""
+
+
+def infer(execution_input: dict) -> dict:
+    """Run inference and wait for its end; gives the machine's output."""
+    try:
+        result = client.start_sync_execution(
+            stateMachineArn=os.environ["INFERENCE_STATE_MACHINE"], input=_dump(execution_input)
+        )
+    except ReadTimeoutError as error:
+        raise StillRunning from error
+    if result["status"] != "SUCCEEDED":
+        raise ExecutionFailed(result.get("error", result["status"]))
+    return json.loads(result["output"])
+
+
+def start_inference(execution_input: dict, name: str) -> None:
+    client.start_execution(
+        stateMachineArn=os.environ["INFERENCE_STATE_MACHINE"], input=_dump(execution_input), name=name
+    )
+
+
+def start_review(review: dict) -> bool:
+    """Start a review, or find it running; False if its execution has ended already."""
+    machine = os.environ["HUMAN_REVIEW_STATE_MACHINE"]
+    try:
+        client.start_execution(stateMachineArn=machine, input=_dump(review), name=review["review_id"])
+    except client.exceptions.ExecutionAlreadyExists:
+        execution = f"{machine.replace(':stateMachine:', ':execution:')}:{review['review_id']}"
+        return client.describe_execution(executionArn=execution)["status"] == "RUNNING"
+    return True
+
+
+def resume_review(task_token: str) -> bool:
+    """Tell a waiting review that its decision is stored; False if nothing waits on the token any more."""
+    try:
+        client.send_task_success(taskToken=task_token, output="{}")
+    except (
+        client.exceptions.TaskTimedOut,
+        client.exceptions.TaskDoesNotExist,
+        client.exceptions.InvalidToken,
+    ):
+        return False
+    return True
+
+
+def _dump(value: dict) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

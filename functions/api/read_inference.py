@@ -1,0 +1,22 @@
+"""ReadInference: GET /inferences/{request_id}; what became of a request, and to its owner the answer."""
+
+from aws_lambda_powertools import Logger
+
+from adapters import requests_table
+from adapters.http import Refused, answers, respond
+from adapters.inference_view import view_of
+from domain.callers import Caller
+from domain.requests import request_key
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@answers
+def handler(event: dict, caller: Caller) -> dict:
+    caller.require("callers", "operators")
+    request_id = event["pathParameters"]["request_id"]
+    for tenant in caller.tenants:
+        if record := requests_table.find(request_key(tenant, request_id)):
+            return respond(200, view_of(record, caller.user_id))
+    raise Refused(404, "NOT_FOUND", "There is no request with this id.")

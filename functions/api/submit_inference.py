@@ -1,0 +1,64 @@
+"""SubmitInference: POST /inferences; runs inference and answers at once where it can."""
+
+import json
+import uuid
+
+from aws_lambda_powertools import Logger
+
+from adapters import payloads, requests_table, schemas, workflows
+from adapters.http import Refused, answers, body_of, respond
+from adapters.inference_view import http_status_of, view_of
+from domain.callers import Caller
+from domain.prompts import MAX_RENDERED_BYTES
+from domain.requests import check_text, invalid, request_key
+
+# Proven by the token, so a body that brings them is refused rather than ignored.
+PROVEN_FIELDS = ("user_id", "subject_id")
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@answers
+def handler(event: dict, caller: Caller) -> dict:
+    caller.require("callers")
+    detail = body_of(event)
+    if isinstance(detail, dict):
+        detail.setdefault("request_id", str(uuid.uuid4()))
+        for name in PROVEN_FIELDS:
+            if name in detail:
+                raise invalid(name, "comes from your token and may not be in the body")
+    check_text(detail)
+    schemas.check_request(detail)
+
+    execution_input = {"tenant": caller.tenant, "user_id": caller.user_id}
+    encoded = json.dumps(detail, ensure_ascii=False).encode()
+    if len(encoded) > MAX_RENDERED_BYTES:
+        execution_input["detail_ref"] = payloads.put_event(encoded)
+    else:
+        execution_input["detail"] = detail
+    accepted = {"request_id": detail["request_id"], "status": "ADMITTED"}
+    try:
+        outcome = workflows.infer(execution_input)
+    except workflows.StillRunning:
+        return respond(202, accepted, _where(accepted))
+    except workflows.ExecutionFailed as failed:
+        # Claimed or not: if it was, the sweeper ends it, and GET tells; if not, the same call may be sent again.
+        if requests_table.find(request_key(caller.tenant, detail["request_id"])):
+            return respond(202, accepted, _where(accepted))
+        logger.error("request not admitted", request_id=detail["request_id"], error=str(failed))
+        raise Refused(
+            503, "UNAVAILABLE", "The request could not be admitted; send it again.", retry_after_seconds=5
+        ) from failed
+
+    record = requests_table.find(outcome["request_key"])
+    status, view = http_status_of(record), view_of(record, caller.user_id)
+    logger.info("request answered", request_id=record["request_id"], status=record["status"])
+    if status >= 400:
+        more = {name: record[name] for name in ("field", "retry_after_seconds") if name in record}
+        raise Refused(status, view["reason"], view["message"], request_id=view["request_id"], **more)
+    return respond(status, view, _where(view))
+
+
+def _where(view: dict) -> dict:
+    return {"location": f"/inferences/{view['request_id']}"}

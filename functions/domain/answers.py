@@ -1,0 +1,90 @@
+"""What a model answered and what the guardrail found, read from a Converse result."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.policy import Model
+
+GUARDRAIL_INTERVENED = "guardrail_intervened"
+# The last line a prompt may ask for: the model's own estimate, cut off before anyone reads the answer.
+_STATED = re.compile(
+    r"\n*[ \t]*\**confidence:?\**:?[ \t]*([01](?:\.\d+)?|\.\d+)[ \t.]*\**\s*\Z", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    text: str
+    stop_reason: str
+    input_tokens: int
+    output_tokens: int
+    stated_confidence: float | None
+    grounding: float | None
+    relevance: float | None
+    findings: tuple[str, ...]
+
+    @property
+    def blocked(self) -> bool:
+        return self.stop_reason == GUARDRAIL_INTERVENED
+
+    @classmethod
+    def from_converse(cls, raw: dict) -> "Answer":
+        """Read a Converse result in the spelling of a Step Functions integration."""
+        content = raw["Output"]["Message"].get("Content") or ()
+        text = "".join(block.get("Text", "") for block in content).strip()
+        stated = None
+        if match := _STATED.search(text):
+            stated, text = min(float(match[1]), 1.0), text[: match.start()].rstrip()
+        assessments = [
+            assessment
+            for listed in (raw.get("Trace") or {}).get("Guardrail", {}).get("OutputAssessments", {}).values()
+            for assessment in listed
+        ]
+        return cls(
+            text=text,
+            stop_reason=raw["StopReason"],
+            input_tokens=raw["Usage"]["InputTokens"],
+            output_tokens=raw["Usage"]["OutputTokens"],
+            stated_confidence=stated,
+            grounding=_lowest_score(assessments, "GROUNDING"),
+            relevance=_lowest_score(assessments, "RELEVANCE"),
+            findings=tuple(sorted(_findings(assessments))),
+        )
+
+
+def cost_of(model: Model, input_tokens: int, output_tokens: int) -> Decimal:
+    """What the tokens cost, in US dollars."""
+    return model.usd_per_input_token * input_tokens + model.usd_per_output_token * output_tokens
+
+
+def _lowest_score(assessments: list[dict], kind: str) -> float | None:
+    scores = [
+        found["Score"]
+        for assessment in assessments
+        for found in assessment.get("ContextualGroundingPolicy", {}).get("Filters", ())
+        if found["Type"] == kind
+    ]
+    return min(scores) if scores else None
+
+
+def _findings(assessments: list[dict]) -> set[str]:
+    """Names of what the guardrail detected in the answer; grounding is a score, and no match text gets out."""
+    lists = (
+        ("ContentPolicy", "Filters", "Type"),
+        ("TopicPolicy", "Topics", "Name"),
+        ("WordPolicy", "ManagedWordLists", "Type"),
+        ("SensitiveInformationPolicy", "PiiEntities", "Type"),
+        ("SensitiveInformationPolicy", "Regexes", "Name"),
+    )
+    found = {
+        f"{policy}:{item[name]}"
+        for assessment in assessments
+        for policy, key, name in lists
+        for item in assessment.get(policy, {}).get(key, ())
+        if item.get("Detected", True)
+    }
+    # A custom word's name is the word itself: say only that there was one.
+    if any(a.get("WordPolicy", {}).get("CustomWords") for a in assessments):
+        found.add("WordPolicy:CustomWord")
+    return found

@@ -1,0 +1,13 @@
+"""Failures a state machine reacts to: each class name is matched by an ErrorEquals."""
+
+
+class PolicyUnavailable(Exception):
+    """No valid runtime policy could be loaded; nothing may be decided without one."""
+
+
+class TableContended(Exception):
+    """Other writers kept the same items busy; safe to retry."""
+
+
+class ReviewNotHeld(Exception):
+    """The request this review belongs to is not waiting for a person."""

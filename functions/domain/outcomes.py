@@ -1,0 +1,82 @@
+"""Outcomes: how an answer is judged, and how the end of a request is announced."""
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.answers import Answer
+from domain.policy import UseCase
+from domain.requests import Reason, Status
+
+DETAIL_TYPES = {
+    Status.COMPLETED: "InferenceCompleted",
+    Status.HELD: "InferenceHeld",
+    Status.REFUSED: "InferenceRefused",
+    Status.FAILED: "InferenceFailed",
+}
+# Attributes of a record that its announcement carries as they are.
+_ANNOUNCED = (
+    "tenant request_id use_case policy_version outcome_at reason message field source_event_id "
+    "retry_after_seconds review_id decided_by model due_at"
+).split()
+_ANNOUNCED_NUMBERS = ("confidence", "cost_usd")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    status: Status
+    reason: Reason | None = None
+    message: str | None = None
+
+
+def judge(answer: Answer, confidence: float, use_case: UseCase) -> Verdict:
+    """Release an answer the policy trusts; hold every other one; refuse what the guardrail blocked."""
+    if answer.blocked:
+        return Verdict(
+            Status.REFUSED, Reason.GUARDRAIL_BLOCKED, "The guardrail blocked the request or its answer."
+        )
+    if answer.findings:
+        return Verdict(Status.HELD, Reason.GUARDRAIL_FINDING)
+    if use_case.always_review:
+        return Verdict(Status.HELD, Reason.RISK_CLASS)
+    if confidence < use_case.confidence_threshold:
+        return Verdict(Status.HELD, Reason.LOW_CONFIDENCE)
+    return Verdict(Status.COMPLETED)
+
+
+def failure_of(attempts: list[dict]) -> Verdict:
+    """Why no model of the chain answered, each named with its error."""
+    tried = (
+        "; ".join(f"{attempt['model']}: {attempt['error']}" for attempt in attempts) or "no model was asked"
+    )
+    last = attempts[-1]["error"] if attempts else ""
+    known = {Reason.EMPTY_ANSWER, Reason.TRUNCATED_ANSWER, Reason.ASSESSMENT_FAILED}
+    reason = Reason(last) if last in known else Reason.MODEL_UNAVAILABLE
+    return Verdict(
+        Status.FAILED,
+        reason,
+        f"No answer came of it ({tried}). Send the request again under a new request_id.",
+    )
+
+
+def review_id_of(request_key: str) -> str:
+    """The one review of a request, also its execution's name; gives away nothing of either id."""
+    return "r-" + hashlib.sha256(request_key.encode()).hexdigest()[:32]
+
+
+def event_id_of(record: dict) -> str:
+    """The stable id of a record's announcement, the same for every copy of it."""
+    parts = (record["request_key"], record["status"], record["outcome_at"])
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def announcement_of(record: dict, answer: str | None = None) -> tuple[str, dict]:
+    """The event, detail-type and detail, that announces a record's outcome."""
+    detail: dict = {"event_id": event_id_of(record)}
+    detail |= {name: record[name] for name in _ANNOUNCED if record.get(name) is not None}
+    detail |= {name: float(record[name]) for name in _ANNOUNCED_NUMBERS if record.get(name) is not None}
+    if isinstance(detail.get("retry_after_seconds"), Decimal):
+        detail["retry_after_seconds"] = int(detail["retry_after_seconds"])
+    if answer is not None:
+        detail["answer"] = answer
+    return DETAIL_TYPES[Status(record["status"])], detail

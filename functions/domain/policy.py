@@ -1,0 +1,138 @@
+"""The runtime policy: what policies/runtime.json says, with every name in it resolved."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+OWN_ACCOUNT = "own"
+TOKENS_PER_PRICE = 1_000_000
+
+
+class PolicyInvalid(ValueError):
+    """The document contradicts itself; says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    name: str
+    model_id: str
+    usd_per_input_token: Decimal
+    usd_per_output_token: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRules:
+    reviewer_sla_seconds: int
+    lead_sla_seconds: int
+    on_silence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceScore:
+    intercept: float
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class UseCase:
+    name: str
+    system: str
+    prompt_version: str
+    models: tuple[Model, ...]
+    max_output_tokens: int
+    temperature: float
+    always_review: bool
+    confidence: ConfidenceScore
+    confidence_threshold: float
+    deliver_answer: bool
+    request_days: int
+    review_days: int
+    passages_to_retrieve: int
+    review: ReviewRules
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    name: str
+    use_cases: frozenset[str]
+    requests_per_minute: int
+    requests_in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    version: str
+    tenants: dict[str, Tenant]
+    producers: dict[tuple[str, str], str]
+    models: dict[str, Model]
+    use_cases: dict[str, UseCase]
+    request_deadline_seconds: int
+
+    @classmethod
+    def from_json(cls, raw: dict) -> "Policy":
+        """Resolve the names of a document that already meets runtime.schema.json; raises PolicyInvalid."""
+        models = {
+            name: Model(name, model["model_id"], *(_per_token(model, side) for side in ("input", "output")))
+            for name, model in raw["models"].items()
+        }
+        use_cases = {name: _use_case(name, one, raw, models) for name, one in raw["use_cases"].items()}
+        producers: dict[tuple[str, str], str] = {}
+        tenants = {}
+        for name, tenant in raw["tenants"].items():
+            for producer in tenant["producers"]:
+                key = (producer["account"], producer["source"])
+                if producers.setdefault(key, name) != name:
+                    raise PolicyInvalid(
+                        f"tenants.{name}.producers: {key[1]} of account {key[0]} is {producers[key]}'s already"
+                    )
+            for use_case in tenant["use_cases"]:
+                _named(use_cases, use_case, f"tenants.{name}.use_cases")
+            tenants[name] = Tenant(
+                name,
+                frozenset(tenant["use_cases"]),
+                tenant["requests_per_minute"],
+                tenant["requests_in_flight"],
+            )
+        return cls(raw["version"], tenants, producers, models, use_cases, raw["request_deadline_seconds"])
+
+    def tenant_of(self, account: str, source: str, own_account: str) -> Tenant | None:
+        """The tenant whose producer has this account and source."""
+        name = self.producers.get((account, source))
+        if name is None and account == own_account:
+            name = self.producers.get((OWN_ACCOUNT, source))
+        return self.tenants.get(name) if name else None
+
+
+def _per_token(model: dict, side: str) -> Decimal:
+    return Decimal(str(model[f"usd_per_million_{side}_tokens"])) / TOKENS_PER_PRICE
+
+
+def _named(among: dict, name: str, where: str) -> Any:
+    if name not in among:
+        raise PolicyInvalid(f"{where}: there is no {name!r}; there are {', '.join(sorted(among))}")
+    return among[name]
+
+
+def _use_case(name: str, raw: dict, document: dict, models: dict[str, Model]) -> UseCase:
+    where = f"use_cases.{name}"
+    prompt = _named(document["prompts"], raw["prompt"], f"{where}.prompt")
+    score = _named(document["confidence"], raw["confidence"], f"{where}.confidence")
+    retention = _named(document["retention_classes"], raw["retention_class"], f"{where}.retention_class")
+    return UseCase(
+        name=name,
+        system=prompt["system"],
+        prompt_version=f"{raw['prompt']}@{prompt['version']}",
+        models=tuple(_named(models, model, f"{where}.models") for model in raw["models"]),
+        max_output_tokens=raw["max_output_tokens"],
+        temperature=raw["temperature"],
+        always_review=_named(document["risk_classes"], raw["risk_class"], f"{where}.risk_class")[
+            "always_review"
+        ],
+        confidence=ConfidenceScore(score["intercept"], score["weights"]),
+        confidence_threshold=raw["confidence_threshold"],
+        deliver_answer=raw["deliver"] == "event",
+        request_days=retention["request_days"],
+        review_days=retention["review_days"],
+        passages_to_retrieve=raw.get("knowledge_base", {}).get("passages", 0),
+        review=ReviewRules(**raw["review"]),
+    )

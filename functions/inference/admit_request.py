@@ -1,0 +1,210 @@
+"""AdmitRequest: reads an event or a call, claims its request id once, and plans the model call."""
+
+import json
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import payloads, policy, requests_table, schemas
+from adapters.clock import now
+from adapters.requests_table import Claim, LimitReached
+from domain.limits import seconds_to_next_minute, shard_of
+from domain.policy import Policy, Tenant, UseCase
+from domain.prompts import MAX_RENDERED_BYTES, render, rendered_bytes
+from domain.requests import (
+    Reason,
+    Request,
+    RequestRefused,
+    Status,
+    canonical,
+    check_allowed,
+    check_text,
+    read_request,
+    request_key,
+)
+
+# Nobody's requests: the tenant of an event whose producer is unknown, and the use case of one that names none.
+NOBODY = "-"
+REFUSAL_DAYS = 30
+# Retrieved passages join the prompt later and share the state's 256 KiB with it.
+RETRIEVED_PASSAGE_BYTES = 8 * 1024
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+def handler(event: dict, context: LambdaContext) -> dict:
+    moment, execution_name = now(), event["execution_name"]
+    rules = policy.current()
+    tenant, detail = None, None
+    try:
+        tenant = _tenant(event, rules, context)
+        detail = _detail(event)
+        check_text(detail)
+        schemas.check_request(detail)
+        check_allowed(rules, tenant, detail["use_case"])
+        request = read_request(detail, tenant, event.get("user_id"), _channel(event))
+        use_case = rules.use_cases[request.use_case]
+        claim = _claim(request, use_case, tenant, rules, execution_name, moment)
+    except RequestRefused as refusal:
+        claim = _refuse(refusal, event, tenant, detail, rules, execution_name, moment)
+        return _answered(claim)
+
+    if not claim.ours and claim.record["body_digest"] != request.body_digest:
+        claim = _refuse_conflict(request, rules, execution_name, moment)
+        return _answered(claim)
+    if not claim.ours or claim.record["status"] != Status.ADMITTED:
+        return _answered(claim, duplicate=not claim.ours)
+    logger.info("request admitted", tenant=tenant.name, request_id=request.request_id, use_case=use_case.name)
+    return {"admission": "ADMITTED", **_plan(request, detail, use_case, claim)}
+
+
+def _tenant(event: dict, rules: Policy, context: LambdaContext) -> Tenant:
+    """A call's tenant is proven by its token, an event's by its account and source; never by the body."""
+    if "tenant" in event:
+        tenant = rules.tenants.get(event["tenant"])
+    else:
+        own_account = context.invoked_function_arn.split(":")[4]
+        tenant = rules.tenant_of(event.get("account", ""), event.get("source", ""), own_account)
+    if tenant is None:
+        raise RequestRefused(
+            Reason.UNKNOWN_TENANT,
+            "No tenant of the policy has this account and source as a producer.",
+            "source",
+        )
+    return tenant
+
+
+def _detail(event: dict) -> dict:
+    detail = json.loads(payloads.get(event["detail_ref"])) if "detail_ref" in event else event.get("detail")
+    if not isinstance(detail, dict):
+        raise RequestRefused(Reason.INVALID_REQUEST, "detail must be a JSON object.", "detail")
+    return detail
+
+
+def _channel(event: dict) -> str:
+    return "sync" if "tenant" in event else "event"
+
+
+def _claim(
+    request: Request, use_case: UseCase, tenant: Tenant, rules: Policy, execution_name: str, moment: float
+) -> Claim:
+    shard = shard_of(tenant, request.body_digest, int(moment))
+    try:
+        return requests_table.claim(request, use_case, shard, rules, execution_name, moment)
+    except LimitReached as reached:
+        if reached.which == "rate":
+            wait, limit = (
+                seconds_to_next_minute(int(moment)),
+                f"{tenant.requests_per_minute} requests a minute",
+            )
+            reason = Reason.RATE_LIMITED
+        else:
+            wait, limit = 5, f"{tenant.requests_in_flight} requests at once"
+            reason = Reason.TOO_MANY_IN_FLIGHT
+        message = (
+            f"The tenant's limit of {limit} is reached; send the request under a new request_id in {wait} s."
+        )
+        raise RequestRefused(reason, message, retry_after_seconds=wait) from reached
+
+
+def _refuse(
+    refusal: RequestRefused,
+    event: dict,
+    tenant: Tenant | None,
+    detail: dict | None,
+    rules: Policy,
+    execution_name: str,
+    moment: float,
+) -> Claim:
+    """Record a refusal under the request's own id, or under the event's where that cannot be read or trusted."""
+    event_id = event.get("id") or execution_name
+    tenant_name = tenant.name if tenant else NOBODY
+    readable = tenant and refusal.reason is not Reason.INVALID_REQUEST
+    if readable:
+        record = requests_table.refusal_record(
+            read_request(detail, tenant, event.get("user_id"), _channel(event))
+        )
+    else:
+        request_id = f"event:{event_id}"
+        record = {
+            "request_key": request_key(tenant_name, request_id),
+            "tenant": tenant_name,
+            "request_id": _if_readable(detail, "request_id") or request_id,
+            "use_case": _if_readable(detail, "use_case") or NOBODY,
+            "channel": _channel(event),
+            "body_digest": NOBODY,
+        }
+    if "id" in event:
+        record["source_event_id"] = event_id
+    record["policy_version"] = rules.version
+    return requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
+
+
+def _if_readable(detail: dict | None, field: str) -> str | None:
+    """A field of an invalid body, if that field itself is valid: it tells the producer which request this is."""
+    try:
+        probe = {"request_id": "x", "use_case": "x", "query": "x"} | {field: (detail or {}).get(field)}
+        schemas.check_request(probe)
+    except RequestRefused:
+        return None
+    return probe[field]
+
+
+def _refuse_conflict(request: Request, rules: Policy, execution_name: str, moment: float) -> Claim:
+    """A body that is not the one its id was claimed with is refused beside the first one's record."""
+    record = requests_table.refusal_record(request) | {
+        "request_key": f"{request.key}#{request.body_digest[:16]}",
+        "policy_version": rules.version,
+    }
+    refusal = RequestRefused(
+        Reason.REQUEST_ID_CONFLICT,
+        "This request_id was used with another body; send the new body under a new request_id.",
+        "request_id",
+    )
+    return requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
+
+
+def _answered(claim: Claim, duplicate: bool = False) -> dict:
+    record = claim.record
+    status = record["status"]
+    logger.info(
+        "request repeated" if duplicate else "request refused",
+        tenant=record["tenant"],
+        status=status,
+        reason=record.get("reason"),
+    )
+    return {
+        "admission": "DUPLICATE" if duplicate else "REFUSED",
+        "outcome": {
+            name: record[name]
+            for name in ("request_key", "request_id", "status", "reason", "message", "field")
+            if name in record
+        },
+    }
+
+
+def _plan(request: Request, detail: dict, use_case: UseCase, claim: Claim) -> dict:
+    rendered = render(detail)
+    retrieve = 0 if rendered["passages"] else use_case.passages_to_retrieve
+    room = MAX_RENDERED_BYTES - retrieve * RETRIEVED_PASSAGE_BYTES
+    plan = {
+        "request": {
+            "tenant": request.tenant,
+            "request_id": request.request_id,
+            "request_key": request.key,
+            "use_case": use_case.name,
+            "in_flight_key": claim.record["in_flight_key"],
+        },
+        "system": use_case.system,
+        "models": [{"model": model.name, "model_id": model.model_id} for model in use_case.models],
+        "max_output_tokens": use_case.max_output_tokens,
+        "temperature": use_case.temperature,
+        "retrieve": retrieve,
+        "retrieval_query": detail["query"][:1000],
+    }
+    if rendered_bytes(rendered) <= room:
+        return plan | rendered | {"payload_ref": ""}
+    # Too large for a state: the bucket has the body already, and InvokeLargeModel reads it there.
+    ref = claim.record.get("payload_ref") or payloads.put_event(canonical(detail).encode())
+    return plan | {"messages": [], "passages": [], "query": {}, "payload_ref": ref}

@@ -1,0 +1,102 @@
+"""AssessAnswer: judges a model's answer and records the request's outcome, once."""
+
+from decimal import Decimal
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import payloads, policy, requests_table
+from adapters.clock import iso, now
+from adapters.requests_table import REVIEW_START_SECONDS, decimal
+from domain.answers import Answer, cost_of
+from domain.confidence import confidence_of, signals_of
+from domain.outcomes import judge, review_id_of
+from domain.policy import Policy
+from domain.requests import Status
+from domain.reviews import draft_digest
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+def handler(event: dict, context: LambdaContext) -> dict:
+    moment = now()
+    rules = policy.current()
+    request = event["request"]
+    use_case = rules.use_cases[request["use_case"]]
+
+    answer = Answer.from_converse(event["answer"])
+    signals = signals_of(answer, event["retrieval_scores"])
+    confidence = confidence_of(signals, use_case.confidence)
+    verdict = judge(answer, confidence, use_case)
+
+    attributes = {
+        "outcome_at": iso(moment),
+        "policy_version": rules.version,
+        "prompt_version": use_case.prompt_version,
+        "model": event["model"],
+        "attempts": event["attempts"],
+        "input_tokens": answer.input_tokens,
+        "output_tokens": answer.output_tokens,
+        "cost_usd": _cost(rules, event, answer),
+        "stop_reason": answer.stop_reason,
+        "signals": {name: decimal(value) for name, value in signals.items()},
+        "confidence": decimal(confidence),
+        "findings": list(answer.findings),
+    }
+    if use_case.deliver_answer:
+        attributes["deliver"] = "event"
+    if verdict.reason:
+        attributes["reason"] = verdict.reason
+    if verdict.message:
+        attributes["message"] = verdict.message
+    if verdict.status is not Status.REFUSED:
+        attributes |= payloads.keep("answer", request["request_key"], answer.text)
+    review, sweep_at = None, None
+    if verdict.status is Status.HELD:
+        review = {
+            "review_id": review_id_of(request["request_key"]),
+            **{name: request[name] for name in ("tenant", "request_id", "request_key", "use_case")},
+            "reason": verdict.reason,
+            "confidence": confidence,
+            "draft_digest": draft_digest(answer.text),
+            "reviewer_sla_seconds": use_case.review.reviewer_sla_seconds,
+            "lead_sla_seconds": use_case.review.lead_sla_seconds,
+            "on_silence": use_case.review.on_silence,
+            "review_days": use_case.review_days,
+        }
+        attributes |= {
+            "review_id": review["review_id"],
+            "held_at": attributes["outcome_at"],
+            "due_at": iso(moment + use_case.review.reviewer_sla_seconds),
+            "review": review | {"confidence": decimal(confidence)},
+        }
+        sweep_at = moment + REVIEW_START_SECONDS
+    else:
+        attributes["decided_by"] = "policy"
+
+    first = requests_table.record_outcome(
+        request["request_key"], request["in_flight_key"], verdict.status, attributes, sweep_at
+    )
+    if first is not None:
+        # A retry of ours, or the sweeper, was first: its record is the outcome.
+        logger.info("outcome stands", request_id=request["request_id"], status=first.get("status"))
+        return {"status": first.get("status"), "review": requests_table.as_json(first.get("review"))}
+    logger.info(
+        "answer assessed",
+        tenant=request["tenant"],
+        request_id=request["request_id"],
+        status=verdict.status,
+        reason=verdict.reason,
+        confidence=confidence,
+        model=event["model"],
+    )
+    return {"status": verdict.status, "review": review}
+
+
+def _cost(rules: Policy, event: dict, answer: Answer) -> Decimal:
+    """What every attempt of the chain cost, the rejected ones too."""
+    cost = cost_of(rules.models[event["model"]], answer.input_tokens, answer.output_tokens)
+    for attempt in event["attempts"]:
+        cost += cost_of(rules.models[attempt["model"]], attempt["input_tokens"], attempt["output_tokens"])
+    return cost

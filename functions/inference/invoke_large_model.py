@@ -1,0 +1,25 @@
+"""InvokeLargeModel: asks the model for a request that does not fit into a state."""
+
+import json
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import bedrock, payloads
+from domain.prompts import render
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+def handler(event: dict, context: LambdaContext) -> dict:
+    rendered = render(json.loads(payloads.get(event["payload_ref"])))
+    content = [*rendered["passages"], *event["passages"], rendered["query"]]
+    answer = bedrock.converse(
+        event["model_id"],
+        event["system"],
+        [*rendered["messages"], {"Role": "user", "Content": content}],
+        {"MaxTokens": event["max_output_tokens"], "Temperature": event["temperature"]},
+    )
+    logger.info("large request answered", stop_reason=answer["StopReason"])
+    return answer

@@ -1,0 +1,28 @@
+"""RecordFailure: records that no model of the chain gave an answer that could be used."""
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import requests_table
+from adapters.clock import iso, now
+from domain.outcomes import failure_of
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+def handler(event: dict, context: LambdaContext) -> dict:
+    request = event["request"]
+    verdict = failure_of(event["attempts"])
+    attributes = {
+        "outcome_at": iso(now()),
+        "reason": verdict.reason,
+        "message": verdict.message,
+        "attempts": event["attempts"],
+    }
+    first = requests_table.record_outcome(
+        request["request_key"], request["in_flight_key"], verdict.status, attributes
+    )
+    status = verdict.status if first is None else first.get("status")
+    logger.info("request failed", request_id=request["request_id"], status=status, reason=verdict.reason)
+    return {"status": status}

@@ -1,0 +1,105 @@
+"""PublishOutcome: announces every recorded outcome, off the requests table's stream, and measures it."""
+
+from datetime import datetime
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from boto3.dynamodb.types import TypeDeserializer
+
+from adapters import bus, dead_letters, payloads, requests_table
+from adapters.schemas import SchemaViolated
+from domain.outcomes import DETAIL_TYPES, announcement_of
+from domain.requests import Reason, Status
+
+# Their use case is whatever the producer wrote: a dimension has to stay bounded.
+_UNKNOWN_USE_CASE = {Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.UNKNOWN_USE_CASE}
+
+logger = Logger()
+_deserialize = TypeDeserializer().deserialize
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict, context: LambdaContext) -> dict:
+    """Takes a stream batch, or {"replay": [request_key]} from `bulwark replay-dlq`."""
+    if "replay" in event:
+        found = [("", requests_table.find(key)) for key in event["replay"]]
+        pending = [
+            (number, record) for number, record in found if record and record["status"] in set(DETAIL_TYPES)
+        ]
+    else:
+        pending = [
+            (change["dynamodb"]["SequenceNumber"], _read(change["dynamodb"]["NewImage"]))
+            for change in event["Records"]
+            if _is_outcome(change["dynamodb"])
+        ]
+    announced, failed = [], []
+    for number, record in pending:
+        try:
+            announced.append((number, record, announcement_of(record, _answer(record))))
+        except (SchemaViolated, KeyError) as error:
+            _park(record, error)
+    try:
+        errors = bus.publish([announcement for _, _, announcement in announced])
+    except SchemaViolated:
+        errors = [_publish_alone(record, announcement) for _, record, announcement in announced]
+    for (number, record, (detail_type, _)), error in zip(announced, errors, strict=True):
+        if error:
+            logger.warning("outcome not published", request_id=record["request_id"], error=error)
+            failed.append(number)
+        else:
+            _measure(record)
+            logger.info("outcome published", request_id=record["request_id"], detail_type=detail_type)
+    # The stream comes back from the first one that failed; what follows it is announced again under the same id.
+    return {"batchItemFailures": [{"itemIdentifier": failed[0]}] if failed else []}
+
+
+def _is_outcome(change: dict) -> bool:
+    """A status that is an outcome and was not there before: later touches of the record announce nothing."""
+    new, old = (change.get(image, {}).get("status", {}).get("S") for image in ("NewImage", "OldImage"))
+    return new in set(DETAIL_TYPES) and new != old
+
+
+def _read(image: dict) -> dict:
+    return {name: _deserialize(value) for name, value in image.items()}
+
+
+def _answer(record: dict) -> str | None:
+    """The answer, for a use case that has it delivered with the event, while it fits."""
+    if record["status"] != Status.COMPLETED or record.get("deliver") != "event":
+        return None
+    answer = payloads.text_of(record, "answer")
+    return answer if answer and bus.fits({"answer": answer}) else None
+
+
+def _publish_alone(record: dict, announcement: tuple[str, dict]) -> str | None:
+    """One bad record must not keep back its neighbours."""
+    try:
+        return bus.publish([announcement])[0]
+    except SchemaViolated as error:
+        _park(record, error)
+        return None
+
+
+def _park(record: dict, error: Exception) -> None:
+    dead_letters.park("outcome", {"request_key": record["request_key"]}, f"{type(error).__name__}: {error}")
+    logger.error("outcome parked", request_id=record["request_id"], error=type(error).__name__)
+
+
+def _measure(record: dict) -> None:
+    metrics = EphemeralMetrics(namespace="Bulwark")
+    metrics.add_dimension(
+        "use_case", "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
+    )
+    metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)
+    if record["status"] == Status.HELD or record.get("decided_by") == "policy":
+        seconds = _seconds(record["admitted_at"], record["outcome_at"])
+        metrics.add_metric("Latency", MetricUnit.Seconds, seconds)
+        for name, attribute in (("Confidence", "confidence"), ("CostUsd", "cost_usd")):
+            if attribute in record:
+                metrics.add_metric(name, MetricUnit.NoUnit, float(record[attribute]))
+    metrics.flush_metrics()
+
+
+def _seconds(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

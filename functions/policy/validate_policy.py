@@ -1,0 +1,18 @@
+"""ValidatePolicy: AppConfig asks it before a policy is deployed; what it raises stops the deployment."""
+
+import base64
+import json
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import policy
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict, context: LambdaContext) -> None:
+    document = json.loads(base64.b64decode(event["content"]))
+    version = policy.load(document).version
+    logger.info("policy is valid", version=version)

@@ -1,0 +1,48 @@
+"""RecoverEvent: takes what EventBridge could not deliver; restarts by reference what was only too large."""
+
+import json
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import dead_letters, payloads, workflows
+
+# StartExecution takes 262,144 bytes of input; only an event beyond that is refused for its size.
+MAX_INPUT_BYTES = 262_144
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict, context: LambdaContext) -> dict:
+    failures = []
+    for record in event["Records"]:
+        try:
+            _recover(record)
+        except Exception:
+            # The queue delivers it again, and after its last receive keeps it in the dead-letter queue.
+            logger.exception("event not recovered", message_id=record["messageId"])
+            failures.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+def _recover(record: dict) -> None:
+    body, attributes = record["body"], record.get("messageAttributes", {})
+    reason = "; ".join(
+        attributes[name]["stringValue"] for name in ("ERROR_CODE", "ERROR_MESSAGE") if name in attributes
+    )
+    if len(body.encode()) <= MAX_INPUT_BYTES:
+        dead_letters.park(
+            "event", body, reason or "EventBridge could not deliver the event and did not say why"
+        )
+        logger.error("event parked", message_id=record["messageId"], reason=reason)
+        return
+    event = json.loads(body)
+    reference = {
+        "id": event["id"],
+        "account": event["account"],
+        "source": event["source"],
+        "detail_ref": payloads.put_event(json.dumps(event["detail"], ensure_ascii=False).encode()),
+    }
+    workflows.start_inference(reference, f"recovered-{event['id']}")
+    logger.info("large event restarted by reference", event_id=event["id"], bytes=len(body))
