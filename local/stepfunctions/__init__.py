@@ -1,13 +1,15 @@
-"""Step Functions for the embedded AWS: moto's interpreter, with one module for each gap between it and AWS."""
+"""Step Functions for the embedded AWS: moto's interpreter, and a module for each of its gaps."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 def install(client_factory: Callable[[str], Any]) -> None:
-    """Bridge moto's gaps in this process; `client_factory("bedrock-runtime")` makes the clients executions use.
+    """Bridge moto's gaps in this process; executions call AWS with what `client_factory(service)` makes.
 
-    Raises MotoChanged, with moto's version, when a name that a bridge replaces no longer exists.
+    The clients need `Config(parameter_validation=False, retries={"total_max_attempts": 1},
+    inject_host_prefix=False)`, a long `read_timeout` and a pool of a hundred connections.
+    A name of moto's that no longer exists raises MotoChanged, with moto's version.
     """
     from local.stepfunctions import (
         definitions,
@@ -21,8 +23,20 @@ def install(client_factory: Callable[[str], Any]) -> None:
         waiting,
     )
 
-    service_calls.install(client_factory)
-    for bridge in (waiting, expressions, definitions, limits, task_tokens, states, errors, executions):
+    service_calls.use_clients(client_factory)
+    if definitions.is_installed():
+        return
+    for bridge in (
+        service_calls,
+        waiting,
+        expressions,
+        definitions,
+        limits,
+        task_tokens,
+        states,
+        errors,
+        executions,
+    ):
         bridge.install()
 
 

@@ -1,4 +1,4 @@
-"""Bridge: moto parses a definition again for each execution, unsafely in threads, and accepts dangling targets.
+"""Bridge: moto parses a definition again for each execution, unsafely in threads, and takes dangling targets.
 
 Its parser keeps the query languages of nested scopes on the class, so that two parses at once, or one after a
 failed one, spoil each other; and it undoes JSON's string escapes by Python's rules. moto has closed the gap
@@ -15,10 +15,11 @@ from typing import Any
 from moto.stepfunctions.exceptions import AWSError
 from moto.stepfunctions.parser.asl.antlr.runtime.ASLLexer import ASLLexer
 from moto.stepfunctions.parser.asl.antlt4utils.antlr4utils import is_terminal
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
+from local.moto_names import replace
 from local.stepfunctions.jsonata import QueryError, compile_expression
-from local.stepfunctions.moto_names import replace
 
 _parsing = threading.Lock()
 _moto_parse: Any = None
@@ -28,22 +29,25 @@ class InvalidDefinition(AWSError):
     TYPE = "InvalidDefinition"
     STATUS = 400
 
+    def __init__(self, problem: object):
+        super().__init__(f"Invalid State Machine Definition: '{problem}'")
+
 
 def validate(definition: str, machine_type: str = "STANDARD") -> None:
     """Refuse what AWS refuses when a machine is created or updated."""
     try:
         machine = json.loads(definition)
     except ValueError as error:
-        raise InvalidDefinition(f"Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION: {error}'") from error
+        raise InvalidDefinition(f"INVALID_JSON_DESCRIPTION: {error}") from error
     problems = [*_graph_problems(machine, ""), *_expression_problems(machine, "")]
     if machine_type == "EXPRESS":
         problems += _express_problems(machine)
     if problems:
-        raise InvalidDefinition(f"Invalid State Machine Definition: '{', '.join(problems)}'")
+        raise InvalidDefinition(", ".join(problems))
     try:
         parse(definition)
     except Exception as error:
-        raise InvalidDefinition(f"Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: {error}'") from error
+        raise InvalidDefinition(f"SCHEMA_VALIDATION_FAILED: {error}") from error
 
 
 def parse(definition: str) -> Any:
@@ -63,14 +67,10 @@ def _graph_problems(machine: Any, path: str) -> Iterator[str]:
     if not isinstance(states, dict) or not states:
         yield f"SCHEMA_VALIDATION_FAILED: These fields are required: [States] at {path or '/'}"
         return
-    reached, waiting = set(), [machine.get("StartAt")]
-    if machine.get("StartAt") not in states:
-        yield f"MISSING_TRANSITION_TARGET: Missing 'StartAt' target: {machine.get('StartAt')} at {path}/StartAt"
-    while waiting:
-        name = waiting.pop()
-        if name in states and name not in reached:
-            reached.add(name)
-            waiting += [target for _, target in _targets(states[name])]
+    start = machine.get("StartAt")
+    if start not in states:
+        yield f"MISSING_TRANSITION_TARGET: Missing 'StartAt' target: {start} at {path}/StartAt"
+    reached = _reachable(states, start)
     for name, state in states.items():
         place = f"{path}/States/{name}"
         if name not in reached:
@@ -78,10 +78,21 @@ def _graph_problems(machine: Any, path: str) -> Iterator[str]:
         for field, target in _targets(state):
             if target not in states:
                 yield f"MISSING_TRANSITION_TARGET: Missing '{field}' target: {target} at {place}/{field}"
-        if state.get("Type") not in ("Choice", "Succeed", "Fail") and ("Next" in state) == bool(state.get("End")):
+        goes_on = state.get("Type") not in ("Choice", "Succeed", "Fail")
+        if goes_on and ("Next" in state) == bool(state.get("End")):
             yield f"SCHEMA_VALIDATION_FAILED: One and only one of Next and End is required at {place}"
         for inner in [*state.get("Branches", []), *filter(None, [state.get("ItemProcessor")])]:
             yield from _graph_problems(inner, place)
+
+
+def _reachable(states: dict[str, Any], start: str) -> set[str]:
+    reached, waiting = set(), [start]
+    while waiting:
+        name = waiting.pop()
+        if name in states and name not in reached:
+            reached.add(name)
+            waiting += [target for _, target in _targets(states[name])]
+    return reached
 
 
 def _targets(state: dict[str, Any]) -> list[tuple[str, str]]:
@@ -103,7 +114,7 @@ def _expression_problems(value: Any, path: str) -> Iterator[str]:
 
 def _express_problems(machine: dict[str, Any]) -> list[str]:
     return [
-        f"SCHEMA_VALIDATION_FAILED: Express state machine does not support '{state['Resource']}' at /States/{name}"
+        f"SCHEMA_VALIDATION_FAILED: Express machines do not support {state['Resource']} at /States/{name}"
         for name, state in machine["States"].items()
         if state.get("Type") == "Task" and "." in state.get("Resource", "").rpartition(":")[2]
     ]
@@ -116,6 +127,11 @@ def _unquoted(parser_rule_context: Any) -> str:
 
 def _inner_string(parser_rule_context: Any) -> str | None:
     return None if is_terminal(parser_rule_context, ASLLexer.NULL) else _unquoted(parser_rule_context)
+
+
+def is_installed() -> bool:
+    """Whether moto's parser, and so the rest of the interpreter, is bridged already."""
+    return AmazonStateLanguageParser.parse is parse
 
 
 def install() -> None:

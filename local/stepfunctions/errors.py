@@ -22,7 +22,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task im
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeFailureError
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
-from local.stepfunctions.moto_names import replace
+from local.moto_names import replace
 from local.stepfunctions.service_calls import pascal_case, service_model, service_of
 
 _services = "moto.stepfunctions.parser.asl.component.state.exec.state_task.service"
@@ -53,7 +53,10 @@ def _failure_of(self: Any, env: Any, ex: Exception) -> FailureEvent:
 
 def _failure(task: Any, env: Any, error: str | None, cause: str | None) -> FailureEvent:
     details = TaskFailedEventDetails(
-        resource=task._get_sfn_resource(), resourceType=task._get_sfn_resource_type(), error=error, cause=cause
+        error=error,
+        cause=cause,
+        resource=task._get_sfn_resource(),
+        resourceType=task._get_sfn_resource_type(),
     )
     return FailureEvent(
         env=env,

@@ -1,4 +1,4 @@
-"""Bridge: moto ignores LoggingConfiguration, keeps the history of Express executions and copies it to show it.
+"""Bridge: moto ignores LoggingConfiguration, and keeps the history of Express executions.
 
 Lifecycle lines go to the log group by level, in CloudWatch's shape, without data unless includeExecutionData;
 as on AWS, `error` and `cause` are not data. Lines are delivered within a tenth of a second, in batches.
@@ -95,19 +95,22 @@ class History(EventManager):
         """The events so far; they are never changed once written."""
         with self._mutex:
             events = list(self._history_event_list)
-        return events if include_data else [_without_data(event) for event in events]
+        return events if include_data else [_event_without_data(event) for event in events]
 
     def _log(
-        self, event_id: int, previous_id: int, event_type: HistoryEventType, moment: datetime, details: dict | None
+        self,
+        event_id: int,
+        previous_id: int,
+        event_type: HistoryEventType,
+        moment: datetime,
+        event_details: dict | None,
     ) -> None:
-        body = next(iter(details.values())) if details else {}
-        if not self._with_data:
-            body = {name: value for name, value in body.items() if name not in _DATA}
+        details = next(iter(event_details.values())) if event_details else {}
         milliseconds = int(moment.timestamp() * 1000)
         line = {
             "id": str(event_id),
             "type": event_type,
-            "details": body,
+            "details": details if self._with_data else _without_data(details),
             "previous_event_id": str(previous_id),
             "event_timestamp": str(milliseconds),
             "execution_arn": self._arn,
@@ -188,8 +191,9 @@ def _log_stream(machine_name: str) -> str:
     return f"states/{machine_name}/{datetime.now(UTC):%Y-%m-%d-%H-%M}/{uuid.uuid4().hex[:8]}"
 
 
-def _without_data(event: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {key: member for key, member in value.items() if key not in _DATA} if isinstance(value, dict) else value
-        for name, value in event.items()
-    }
+def _without_data(details: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if name not in _DATA}
+
+
+def _event_without_data(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: _without_data(value) if isinstance(value, dict) else value for name, value in event.items()}

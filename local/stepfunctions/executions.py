@@ -13,7 +13,6 @@ import threading
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -31,9 +30,9 @@ from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from local.moto_names import replace
 from local.stepfunctions import definitions, limits
 from local.stepfunctions.execution_log import History
-from local.stepfunctions.moto_names import replace
 from local.stepfunctions.states import iso_time
 from local.stepfunctions.waiting import Run, express_workers, standard_workers
 
@@ -252,7 +251,8 @@ def _start_execution(
             owner.executions.append(execution)
             standard_workers.submit(execution.work)
             return execution
-    if earlier.exec_status == ExecutionStatus.RUNNING and earlier.execution_input == execution.execution_input:
+    same_input = earlier.execution_input == execution.execution_input
+    if earlier.exec_status == ExecutionStatus.RUNNING and same_input:
         return earlier
     raise ExecutionAlreadyExists(f"Execution Already Exists: '{execution.exec_arn}'")
 
@@ -325,9 +325,8 @@ def _update_machine(moto_update: Any, self: Any, arn: str, definition: str | Non
 
 
 def _wrap(target: str, wrapper: Any) -> None:
-    moto_own = replace(target, None)
-    bound = partial(wrapper, moto_own)
-    replace(target, lambda self, *args, **more: bound(self, *args, **more))
+    own: list[Any] = []
+    own.append(replace(target, lambda self, *args, **more: wrapper(own[0], self, *args, **more)))
 
 
 def install() -> None:

@@ -18,8 +18,8 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 )
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
+from local.moto_names import replace
 from local.stepfunctions.jsonata import QueryError, compile_expression
-from local.stepfunctions.moto_names import replace
 
 _components = "moto.stepfunctions.parser.asl.component"
 _ASSIGNED = "bulwark:assigned"

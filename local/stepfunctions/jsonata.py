@@ -1,4 +1,4 @@
-"""JSONata as Step Functions evaluates it: jsonata-python, AWS's own functions, no `$eval`, undefined is an error."""
+"""JSONata as Step Functions evaluates it: with AWS's own functions, without `$eval`, undefined an error."""
 
 import copy
 import hashlib

@@ -15,10 +15,12 @@ from moto.stepfunctions.parser.asl.component.common.error_name.failure_event imp
     FailureEventException,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
-from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
-from local.stepfunctions.moto_names import replace
+from local.moto_names import replace
 
 MAX_DATA_BYTES = 262_144
 MAX_HISTORY_EVENTS = 25_000
@@ -41,7 +43,8 @@ def check_data(task: Any, env: Any, value: Any, what: str = "returned a result")
         return
     error = StatesErrorName(typ=StatesErrorNameType.StatesStatesDataLimitExceeded)
     cause = (
-        f"The state/task '{task.name}' {what} with a size exceeding the maximum number of bytes service limit."
+        f"The state/task '{task.name}' {what} with a size exceeding the maximum number of bytes "
+        "service limit."
     )
     raise FailureEventException(
         FailureEvent(

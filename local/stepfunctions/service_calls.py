@@ -23,14 +23,19 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 )
 from moto.stepfunctions.parser.utils import camel_to_snake_case
 
+from local.moto_names import MotoChanged, replace
 from local.stepfunctions import waiting
 from local.stepfunctions.limits import check_data
-from local.stepfunctions.moto_names import MotoChanged, replace
 from local.stepfunctions.states import iso_time
 
 _services = f"{_every_service.__package__}"
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+[0-9]*")
-_SFN_NAMES = {"sfn": "stepfunctions", "states": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs"}
+_SFN_NAMES = {
+    "sfn": "stepfunctions",
+    "states": "stepfunctions",
+    "eventbridge": "events",
+    "cloudwatchlogs": "logs",
+}
 
 _making_client = threading.Lock()
 _clients: dict[str, Any] = {}
@@ -102,7 +107,8 @@ def to_result(value: Any, shape: Shape) -> Any:
 
 
 def _to_structure(value: dict[str, Any], shape: StructureShape, path: str) -> dict[str, Any]:
-    names = {spelling: name for name in shape.members for spelling in (pascal_case(name), name) if spelling[0].isupper()}
+    names = {name: name for name in shape.members if name[0].isupper()}
+    names |= {pascal_case(name): name for name in shape.members}
     request = {}
     for field, member in value.items():
         if field not in names:
@@ -194,11 +200,16 @@ def _client_for(region: str, service: str, state_credentials: Any = None) -> Any
     return client(service)
 
 
-def install(client_factory: Callable[[str], Any]) -> None:
-    """Send the interpreter's calls through the factory's clients."""
+def use_clients(client_factory: Callable[[str], Any]) -> None:
+    """Send calls through the clients of a factory from now on."""
     global _client_factory
-    _client_factory = client_factory
-    _clients.clear()
+    with _making_client:
+        _client_factory = client_factory
+        _clients.clear()
+
+
+def install() -> None:
+    """Send the interpreter's calls through the factory's clients, in the services' own casing."""
     task = f"{_services}.state_task_service:StateTaskService"
     replace(f"{task}._get_boto_service_name", _boto_service_name)
     replace(f"{task}._normalise_parameters", _normalise_parameters)

@@ -14,12 +14,13 @@ from moto.stepfunctions.parser.asl.component.common.catch.catch_outcome import C
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
 from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
+from local.moto_names import replace
 from local.stepfunctions import task_tokens
 from local.stepfunctions.expressions import commit_assignments, drop_assignments
 from local.stepfunctions.limits import check_data
-from local.stepfunctions.moto_names import original, replace
 from local.stepfunctions.waiting import Interrupted, run_of, start_task
 
 _components = "moto.stepfunctions.parser.asl.component"
@@ -118,8 +119,8 @@ def _transform_by_jsonpath(self: Any, env: Any) -> None:
 def _output_of_work(self: Any, env: Any) -> None:
     if env.heap.pop(_OUTPUT_DONE, False):
         env.states.reset(input_value=env.stack.pop())
-    else:
-        original(f"{_components}.state.exec.execute_state:ExecutionState._eval_state_output")(self, env)
+    elif not isinstance(env.stack[-1], CatchOutcome):
+        CommonStateField._eval_state_output(self, env)
 
 
 def _error_output(failure: Any) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""Bridge: moto asks every execution about a token, trips over one that is starting, and reuses a retry's token.
+"""Bridge: moto asks every execution about a token, trips over one that is starting, and reuses tokens.
 
-Here a token is found by name, an attempt gets a token of its own, exactly one answer wins, and an answer after
-the task has ended gets TaskTimedOut; a token that was never issued gets InvalidToken. moto has closed the gap
-when a second SendTaskSuccess raises TaskTimedOut and its backend does not loop over `_get_executions()`.
+Here a token is found by name, each attempt has a token of its own, exactly one answer wins, and an answer
+after the task has ended gets TaskTimedOut; a token that was never issued gets InvalidToken. moto has closed
+the gap when a second SendTaskSuccess raises TaskTimedOut and no loop over `_get_executions()` is left.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
     CallbackOutcomeSuccess,
 )
 
+from local.moto_names import replace
 from local.stepfunctions import limits
-from local.stepfunctions.moto_names import replace
 from local.stepfunctions.waiting import current_run, task_seconds_left
 
 _key = secrets.token_bytes(32)
@@ -76,7 +76,9 @@ def _signature(nonce: str) -> str:
     return hmac.new(_key, nonce.encode(), hashlib.sha256).hexdigest()
 
 
-def _await_answer(self: Any, timeout_seconds: int, callback_endpoint: CallbackEndpoint) -> CallbackOutcome | None:
+def _await_answer(
+    self: Any, timeout_seconds: int, callback_endpoint: CallbackEndpoint
+) -> CallbackOutcome | None:
     current_run().wait(callback_endpoint._notify_event, task_seconds_left())
     with _deciding:
         _open.pop(callback_endpoint.callback_id, None)
@@ -113,9 +115,12 @@ def _send_task_heartbeat(self: Any) -> EmptyResult:
 
 def install() -> None:
     """Take over the tokens, and the three calls that answer them."""
-    tasks = "moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback"
+    services = "moto.stepfunctions.parser.asl.component.state.exec.state_task.service"
     responses = "moto.stepfunctions.responses:StepFunctionResponse"
-    replace(f"{tasks}:StateTaskServiceCallback._wait_for_task_token_timeout", _await_answer)
+    replace(
+        f"{services}.state_task_service_callback:StateTaskServiceCallback._wait_for_task_token_timeout",
+        _await_answer,
+    )
     replace(f"{responses}.send_task_success", _send_task_success)
     replace(f"{responses}.send_task_failure", _send_task_failure)
     replace(f"{responses}.send_task_heartbeat", _send_task_heartbeat)

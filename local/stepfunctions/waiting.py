@@ -17,7 +17,7 @@ from moto.stepfunctions.parser.api import ExecutionFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 
-from local.stepfunctions.moto_names import replace
+from local.moto_names import replace
 
 EXPRESS_CONCURRENCY = 100
 _IDLE_SECONDS = 10
