@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import reviews_table, workflows
+from adapters import payloads, reviews_table, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
 from adapters.review_view import summary_of, visible_review
@@ -51,11 +51,11 @@ def _repeated(review: dict, decision: ReviewDecision, caller: Caller, moment: fl
             f"The review ended at {review['decided_at']} without a decision, and the policy decided "
             f"{review['decision']}. Yours is recorded and changes nothing.",
         )
-    same = (review["decided_by"], review["decision"]) == (caller.user_id, decision.decision)
-    if not same:
+    stored = (review["decided_by"], review["decision"], payloads.text_of(review, "answer"))
+    if stored != (caller.user_id, decision.decision, decision.answer):
         raise Refused(
             409,
             "ALREADY_DECIDED",
-            f"Another reviewer decided {review['decision']} at {review['decided_at']}; yours was not taken.",
+            f"The review was decided {review['decision']} at {review['decided_at']}; yours was not taken.",
         )
     return review

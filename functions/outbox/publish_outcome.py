@@ -1,5 +1,6 @@
 """PublishOutcome: announces every recorded outcome, off the requests table's stream, and measures it."""
 
+import os
 from datetime import datetime
 
 from aws_lambda_powertools import Logger

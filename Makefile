@@ -1,0 +1,46 @@
+# The two commands: `make demo` shows Bulwark at work, `make test` shows that it works.
+# Both install what they need by themselves, once, with nothing but python3 (3.11 or newer) and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: demo up test check lock build clean
+
+demo: $(STAMP)
+	@$(BIN)/bulwark demo
+
+up: $(STAMP)
+	@$(BIN)/bulwark up
+
+test: $(STAMP)
+	@$(BIN)/pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
+	$(BIN)/cfn-lint statemachines/observability.yaml
+
+# What goes to Lambda; needs python3.13 on PATH. Bytecode saves two seconds of the first cold start.
+build: $(STAMP)
+	SAM_CLI_TELEMETRY=0 $(BIN)/sam build
+	python3.13 -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "Installing into $(VENV), once (a minute or so) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bulwark needs Python 3.11 or newer; PYTHON=python3.x make ... picks one")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(STAMP)
+
+# Pins the whole tree of pyproject.toml's dependencies anew.
+lock:
+	@rm -rf .venv.lock && $(PYTHON) -m venv .venv.lock
+	@.venv.lock/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@.venv.lock/bin/pip list --format freeze --exclude bulwark --exclude pip --exclude setuptools > requirements.lock
+	@rm -rf .venv.lock
+
+clean:
+	rm -rf $(VENV) .aws-sam .bulwark .pytest_cache .ruff_cache .hypothesis
