@@ -16,6 +16,7 @@ from moto.bedrock.models import bedrock_backends
 from moto.bedrock.responses import BedrockResponse
 
 from local.bedrock.errors import BedrockError
+from local.moto_names import MotoChanged
 from local.service_errors import service_error
 
 _ARN = re.compile(r"^arn:[^:]+:bedrock:[^:]+:\d+:guardrail/(.+)$")
@@ -43,7 +44,7 @@ def install() -> None:
     for name in _OPERATIONS:
         existing = getattr(BedrockResponse, name, None)
         if existing is not None and existing.__module__ != __name__:
-            raise RuntimeError(f"moto has {name} now: local/bedrock/guardrail_store.py is no longer needed")
+            raise MotoChanged(f"moto has {name} now: local/bedrock/guardrail_store.py can go")
         setattr(BedrockResponse, name, globals()[name])
 
 

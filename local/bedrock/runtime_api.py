@@ -17,13 +17,15 @@ from moto.bedrock.responses import BedrockResponse
 from moto.bedrockruntime.responses import BedrockRuntimeResponse
 from moto.core.responses import BaseResponse
 
+from local import moto_names
 from local.bedrock import embeddings, guardrail_filters, guardrail_store
 from local.bedrock.emulator import Emulator
 from local.bedrock.errors import BedrockError, invalid
 from local.service_errors import service_error
 
-_OPERATIONS = ("converse", "apply_guardrail")
-_installed: dict[str, Any] = {}
+_RUNTIME = "moto.bedrockruntime.responses:BedrockRuntimeResponse"
+_moto_call_action = BedrockResponse.call_action
+_installed: Emulator | None = None
 
 
 class BedrockAgentRuntimeResponse(BaseResponse):
@@ -33,32 +35,32 @@ class BedrockAgentRuntimeResponse(BaseResponse):
         super().__init__(service_name="bedrock-agent-runtime")
 
     def retrieve(self) -> tuple[str, dict[str, str]]:
-        return _answer(lambda: _emulator().retrieve(self.uri_match["knowledgeBaseId"], _body(self)))
+        return _answer(lambda: _installed.retrieve(self.uri_match["knowledgeBaseId"], _body(self)))
 
 
 def install(emulator: Emulator) -> None:
     """Put an emulator behind the embedded AWS's Bedrock, in place of the one before."""
+    global _installed
     _check_moto()
     guardrail_store.install()
-    for name in _OPERATIONS:
-        setattr(BedrockRuntimeResponse, name, globals()[name])
-    BedrockRuntimeResponse.invoke_model = invoke_model
-    # A Converse request may be a megabyte: its JSON is read once, here, and not by moto's parser before.
-    BedrockRuntimeResponse.setup_class = _setup_without_parsing
-    if "dispatch" not in _installed:
-        _installed["dispatch"] = BedrockResponse.call_action
-        BedrockResponse.call_action = _call_action_or_retrieve
-    _installed["emulator"] = emulator
+    for operation in _OPERATIONS:
+        setattr(BedrockRuntimeResponse, operation.__name__, operation)
+    if BedrockRuntimeResponse.invoke_model is not invoke_model:
+        moto_names.replace(f"{_RUNTIME}.invoke_model", invoke_model)
+        # A Converse request may be a megabyte: its JSON is read once, here, and not by moto's parser before.
+        moto_names.replace(f"{_RUNTIME}.setup_class", _setup_without_parsing)
+        moto_names.replace("moto.bedrock.responses:BedrockResponse.call_action", _call_action_or_retrieve)
+    _installed = emulator
 
 
 def converse(self: BedrockRuntimeResponse) -> tuple[str, dict[str, str]]:
-    return _answer(lambda: _emulator().converse(self.uri_match["modelId"], _body(self), _guardrails(self)))
+    return _answer(lambda: _installed.converse(self.uri_match["modelId"], _body(self), _guardrails(self)))
 
 
 def apply_guardrail(self: BedrockRuntimeResponse) -> tuple[str, dict[str, str]]:
     match = self.uri_match
     return _answer(
-        lambda: _emulator().apply_guardrail(
+        lambda: _installed.apply_guardrail(
             match["guardrailIdentifier"], match["guardrailVersion"], _body(self), _guardrails(self)
         )
     )
@@ -72,7 +74,7 @@ def invoke_model(self: BedrockRuntimeResponse) -> tuple[str, dict[str, str]]:
             raise invalid(
                 "The local Bedrock answers InvokeModel for Titan embeddings only; call Converse instead."
             )
-        return _emulator().embed(model_id, _body(self))
+        return _installed.embed(model_id, _body(self))
 
     body, headers = _answer(answer)
     tokens = str(json.loads(body)["inputTextTokenCount"])
@@ -106,10 +108,6 @@ def _guardrails(response: BedrockRuntimeResponse) -> Callable[[str, str], Mappin
     return partial(guardrail_store.find_guardrail, response.current_account, response.region)
 
 
-def _emulator() -> Emulator:
-    return _installed["emulator"]
-
-
 def _setup_without_parsing(self: BedrockRuntimeResponse, *args: Any, **kwargs: Any) -> Any:
     self.automated_parameter_parsing = False
     return BaseResponse.setup_class(self, *args, **kwargs)
@@ -120,26 +118,22 @@ def _call_action_or_retrieve(self: BedrockResponse) -> Any:
     runtime = BedrockAgentRuntimeResponse()
     if runtime._get_action_from_method_and_request_uri(self.normalized_request) == "Retrieve":
         return runtime._dispatch(self.normalized_request)
-    return _installed["dispatch"](self)
+    return _moto_call_action(self)
+
+
+_OPERATIONS = (converse, apply_guardrail)
 
 
 def _check_moto() -> None:
     if importlib.util.find_spec("moto.bedrockagentruntime"):
-        raise RuntimeError(
-            "moto has bedrock-agent-runtime now: local/bedrock/runtime_api.py is no longer needed"
-        )
-    for name in _OPERATIONS:
-        existing = getattr(BedrockRuntimeResponse, name, None)
-        if existing is not None and existing.__module__ != __name__:
-            raise RuntimeError(f"moto has {name} now: local/bedrock/runtime_api.py is no longer needed")
-    for owner, name in (
-        (BedrockRuntimeResponse, "invoke_model"),
-        (BaseResponse, "setup_class"),
-        (BaseResponse, "call_action"),
-        (BaseResponse, "_get_action_from_method_and_request_uri"),
-        (BaseResponse, "_dispatch"),
-    ):
-        if not hasattr(owner, name):
-            raise RuntimeError(
-                f"moto's {owner.__name__} has no {name} any more: see local/bedrock/runtime_api.py"
+        raise moto_names.MotoChanged("moto has bedrock-agent-runtime now: see local/bedrock/runtime_api.py")
+    for operation in _OPERATIONS:
+        existing = getattr(BedrockRuntimeResponse, operation.__name__, operation)
+        if existing is not operation:
+            raise moto_names.MotoChanged(
+                f"moto has {operation.__name__} now: local/bedrock/runtime_api.py can go"
             )
+    moto_names.require(
+        "moto.core.responses:BaseResponse._get_action_from_method_and_request_uri",
+        "moto.core.responses:BaseResponse._dispatch",
+    )

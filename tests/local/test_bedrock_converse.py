@@ -304,7 +304,7 @@ def openai_server(monkeypatch):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("BULWARK_MODEL_URL", f"http://127.0.0.1:{server.server_port}")
     yield told
     server.shutdown()
