@@ -96,6 +96,11 @@ class EmbeddedExecution(Execution):
         self.history = History(self.run, arn, machine)
         self.ended = threading.Event()
 
+    @property
+    def status(self) -> str:
+        """RUNNING until everything about the end is known."""
+        return (self.exec_status if self.ended.is_set() else ExecutionStatus.RUNNING).value
+
     def work(self) -> None:
         """Interpret the machine to its end."""
         self.run.begin()
@@ -123,7 +128,7 @@ class EmbeddedExecution(Execution):
 
     def stop(self, stop_date: datetime, error: str | None, cause: str | None) -> None:
         """End the execution as ABORTED, whatever it waits for."""
-        if self.exec_status == ExecutionStatus.RUNNING:
+        if not self.ended.is_set():
             self.error, self.cause = error, cause
             self.run.stop(error, cause, stop_date)
             self.ended.wait(_STOP_SECONDS)
@@ -148,7 +153,7 @@ class EmbeddedExecution(Execution):
             "error": self.error,
             "cause": self.cause,
         }
-        if self.exec_status == ExecutionStatus.SUCCEEDED:
+        if self.status == ExecutionStatus.SUCCEEDED:
             told |= {"output": self.output, "outputDetails": {"included": True}}
         return {name: value for name, value in told.items() if value is not None}
 
@@ -252,7 +257,7 @@ def _start_execution(
             standard_workers.submit(execution.work)
             return execution
     same_input = earlier.execution_input == execution.execution_input
-    if earlier.exec_status == ExecutionStatus.RUNNING and same_input:
+    if earlier.status == ExecutionStatus.RUNNING and same_input:
         return earlier
     raise ExecutionAlreadyExists(f"Execution Already Exists: '{execution.exec_arn}'")
 

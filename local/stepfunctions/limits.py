@@ -6,7 +6,7 @@ refuses an input of 262,145 bytes and a task with such arguments ends in States.
 """
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from moto.stepfunctions.exceptions import ValidationException
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
@@ -39,13 +39,17 @@ def check_request(field: str, text: str) -> None:
 
 def check_data(task: Any, env: Any, value: Any, what: str = "returned a result") -> None:
     """Raise States.DataLimitExceeded for a value that no state may hold."""
-    if _bytes(to_json(value)) <= MAX_DATA_BYTES:
-        return
-    error = StatesErrorName(typ=StatesErrorNameType.StatesStatesDataLimitExceeded)
-    cause = (
-        f"The state/task '{task.name}' {what} with a size exceeding the maximum number of bytes "
-        "service limit."
-    )
+    if _bytes(to_json(value)) > MAX_DATA_BYTES:
+        cause = (
+            f"The state/task '{task.name}' {what} with a size exceeding the maximum number of bytes "
+            "service limit."
+        )
+        fail_state(env, StatesErrorNameType.StatesStatesDataLimitExceeded, cause)
+
+
+def fail_state(env: Any, error_type: StatesErrorNameType, cause: str) -> NoReturn:
+    """Raise one of Step Functions' own errors in the current state."""
+    error = StatesErrorName(typ=error_type)
     raise FailureEventException(
         FailureEvent(
             env=env,

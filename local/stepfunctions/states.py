@@ -12,6 +12,9 @@ from typing import Any
 from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.catch.catch_outcome import CatchOutcome
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
 from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
@@ -20,7 +23,7 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from local.moto_names import replace
 from local.stepfunctions import task_tokens
 from local.stepfunctions.expressions import commit_assignments, drop_assignments
-from local.stepfunctions.limits import check_data
+from local.stepfunctions.limits import check_data, fail_state
 from local.stepfunctions.waiting import Interrupted, run_of, start_task
 
 _components = "moto.stepfunctions.parser.asl.component"
@@ -123,6 +126,27 @@ def _output_of_work(self: Any, env: Any) -> None:
         CommonStateField._eval_state_output(self, env)
 
 
+def _choose(self: Any, env: Any) -> None:
+    for rule in self.choices_decl.rules:
+        rule.eval(env)
+        if env.stack.pop() is True:
+            env.stack.append(rule.next_stmt.name)
+            return
+    if self.default_state is None:
+        fail_state(env, StatesErrorNameType.StatesNoChoiceMatched, f"No rule of '{self.name}' matched.")
+    for part in (self.assign_decl, self.output):
+        if part:
+            part.eval(env=env)
+    env.stack.append(self.default_state.state_name)
+
+
+def _leave_choice(self: Any, env: Any) -> None:
+    next_state_name = env.stack.pop()
+    if self._is_language_query_jsonpath():
+        self.output_path.eval(env=env)
+    env.next_state_name = next_state_name
+
+
 def _error_output(failure: Any) -> dict[str, str]:
     details = next(iter(failure.event_details.values()))
     return {"Error": details.get("error") or "", "Cause": details.get("cause") or ""}
@@ -160,6 +184,9 @@ def install() -> None:
     replace(f"{callback}:StateTaskServiceCallback._eval_body", _run_state)
     replace(f"{work}._eval_state", _work_until_done)
     replace(f"{work}._eval_state_output", _output_of_work)
+    # moto takes a rule for the default when both lead to the same state.
+    replace(f"{_components}.state.choice.state_choice:StateChoice._eval_state", _choose)
+    replace(f"{_components}.state.choice.state_choice:StateChoice._eval_state_output", _leave_choice)
     replace(f"{_components}.common.error_name.error_equals_decl:ErrorEqualsDecl._eval_body", _matches)
     replace(f"{component}._log_failure_event_exception", _stay_silent)
     replace(f"{component}._log_exception", _stay_silent)

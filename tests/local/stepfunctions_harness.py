@@ -37,6 +37,8 @@ class FunctionError(Exception):
 
 class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "null")
@@ -125,7 +127,9 @@ class Machines:
         """How a Standard execution ended."""
         return until(lambda: self._ended(execution), seconds)
 
-    def run(self, states: dict[str, Any], data: Any = None, kind: str = "STANDARD", **more: Any) -> dict[str, Any]:
+    def run(
+        self, states: dict[str, Any], data: Any = None, kind: str = "STANDARD", **more: Any
+    ) -> dict[str, Any]:
         """Run a new machine once, and say how it ended, its output read."""
         machine = self.create(states, kind, **more)
         if kind == "EXPRESS":
