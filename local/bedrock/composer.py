@@ -8,6 +8,7 @@ from local.bedrock.lexical import content_words, count_tokens, sentences
 from local.bedrock.scenarios import Model
 
 REFUSAL = "I'm sorry, but I can't help with that request."
+LONGEST_SENTENCE = 400  # A source without full stops is not answered with all of itself.
 _SENTENCES = {"terse": 1, "plain": 2, "verbose": 4}
 _OPENINGS = {"terse": "", "plain": "", "verbose": "Here is what the material says. "}
 _INVENTIONS = (
@@ -75,6 +76,8 @@ def _extract(model: Model, query: str, sources: Sequence[str]) -> str:
 
 
 def _ended(sentence: str) -> str:
+    if len(sentence) > LONGEST_SENTENCE:
+        return f"{sentence[:LONGEST_SENTENCE].rpartition(' ')[0] or sentence[:LONGEST_SENTENCE]}."
     return sentence if sentence[-1] in ".!?" else f"{sentence}."
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from local.bedrock.errors import invalid
 from local.bedrock.guardrail_filters import Grounds
 
-_ASKS_CONFIDENCE = re.compile(r"\bconfidence:\s*<", re.IGNORECASE)
+_ASKS_CONFIDENCE = re.compile(r"\bconfidence:", re.IGNORECASE)
 _STARTS_WITH_USER = (
     "A conversation must start with a user message."
     " Try again with a conversation that starts with a user message."
@@ -76,7 +76,7 @@ class Conversation:
 
     @property
     def asks_confidence(self) -> bool:
-        """Whether the system prompt wants a last line `Confidence: <0..1>`."""
+        """Whether the system prompt speaks of a last line `Confidence: 0.8`."""
         return any(_ASKS_CONFIDENCE.search(_text_of(block)) for block in self.body.get("system") or [])
 
     def guarded_text(self) -> str:

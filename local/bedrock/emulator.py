@@ -4,7 +4,6 @@ Every draw comes from the seed: how able a model is at a question does not depen
 so that a run repeats even when requests overtake one another. Faults' probabilities are drawn call by call.
 """
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +16,8 @@ from local.bedrock.conversation import Conversation
 from local.bedrock.embeddings import titan_embedding
 from local.bedrock.errors import SCRIPTED_ERRORS, BedrockError, invalid, scripted
 from local.bedrock.faults import Fault, Faults
-from local.bedrock.guardrail_filters import LABEL, Grounds, Verdict, assess, mask
+from local.bedrock.guard import Guard, metrics, milliseconds, reason
+from local.bedrock.guardrail_filters import LABEL, Grounds, assess, mask
 from local.bedrock.knowledge_base import KnowledgeBase
 from local.bedrock.lexical import count_tokens, cut_to_tokens
 from local.bedrock.recorded_answers import RecordedAnswers
@@ -193,20 +193,18 @@ class Emulator:
         return {
             "usage": {**verdict.usage, "contentPolicyImageUnits": 0},
             "action": "GUARDRAIL_INTERVENED" if verdict.blocked or verdict.masked else "NONE",
-            "actionReason": _reason([verdict]),
+            "actionReason": reason([verdict]),
             "outputs": outputs,
-            "assessments": [
-                {**verdict.assessment, "invocationMetrics": _metrics(verdict, started, coverage, guardrail)}
-            ],
+            "assessments": [{**verdict.assessment, "invocationMetrics": metrics(verdict, started, coverage)}],
             "guardrailCoverage": {"textCharacters": coverage},
         }
 
-    def _guard(self, config: Mapping[str, Any] | None, guardrails: GuardrailLookup) -> "_Guard":
+    def _guard(self, config: Mapping[str, Any] | None, guardrails: GuardrailLookup) -> Guard:
         if not config:
-            return _Guard(None, "disabled")
+            return Guard(None, "disabled")
         guardrail = guardrails(config.get("guardrailIdentifier", ""), config.get("guardrailVersion", ""))
         self._suffer("guardrail", self.scenario.guardrail)
-        return _Guard(guardrail, config.get("trace", "disabled"))
+        return Guard(guardrail, config.get("trace", "disabled"))
 
     def _model(self, model_id: str) -> Model:
         if openai_compatible.model_url():
@@ -237,90 +235,8 @@ class Emulator:
             raise
         finally:
             self.calls.record(
-                operation, model and base_model_id(model), outcome, usage, _milliseconds(started)
+                operation, model and base_model_id(model), outcome, usage, milliseconds(started)
             )
-
-
-class _Guard:
-    """A guardrail at work on one Converse call, and the trace of what it found."""
-
-    def __init__(self, guardrail: Mapping[str, Any] | None, trace: str) -> None:
-        self._guardrail, self._trace = guardrail, trace
-        self._input: tuple[Verdict, dict[str, Any]] | None = None
-        self._output: tuple[Verdict, dict[str, Any]] | None = None
-        self._model_output: list[str] = []
-
-    @property
-    def blocked(self) -> bool:
-        return self._input is not None and self._input[0].blocked
-
-    @property
-    def blocked_input(self) -> str:
-        return self._guardrail["blockedInputMessaging"]
-
-    def on_input(self, conversation: Conversation) -> Conversation:
-        if self._guardrail is None:
-            return conversation
-        verdict = self._assess("INPUT", conversation.guarded_text(), Grounds(), len(conversation.text))
-        self._input = verdict
-        if verdict[0].masked and not verdict[0].blocked:
-            return conversation.with_guarded_text(lambda text: mask(self._guardrail, "INPUT", text))
-        return conversation
-
-    def on_output(self, conversation: Conversation, text: str, stop_reason: str) -> tuple[str, str]:
-        if self._guardrail is None or not text:
-            return text, stop_reason
-        self._output = self._assess("OUTPUT", text, conversation.grounds, len(text))
-        self._model_output = [text]
-        verdict = self._output[0]
-        if verdict.blocked:
-            return self._guardrail["blockedOutputsMessaging"], "guardrail_intervened"
-        if verdict.masked:
-            return mask(self._guardrail, "OUTPUT", text), "guardrail_intervened"
-        return text, stop_reason
-
-    def trace(self) -> dict[str, Any] | None:
-        """The trace in Bedrock's form; its action reason says whose judgement it is."""
-        if self._guardrail is None or self._trace not in ("enabled", "enabled_full"):
-            return None
-        guardrail_id = self._guardrail["guardrailId"]
-        trace: dict[str, Any] = {
-            "actionReason": _reason([each[0] for each in (self._input, self._output) if each])
-        }
-        if self._input:
-            trace["inputAssessment"] = {guardrail_id: self._input[1]}
-        if self._output:
-            trace["outputAssessments"] = {guardrail_id: [self._output[1]]}
-        if self._model_output and (self._output[0].blocked or self._output[0].masked):
-            trace["modelOutput"] = self._model_output
-        return {"guardrail": trace}
-
-    def _assess(self, side: str, text: str, grounds: Grounds, total: int) -> tuple[Verdict, dict[str, Any]]:
-        started = time.perf_counter()
-        verdict = assess(self._guardrail, side, text, grounds, full=self._trace == "enabled_full")
-        coverage = {"guarded": len(text), "total": total}
-        return verdict, {
-            **verdict.assessment,
-            "invocationMetrics": _metrics(verdict, started, coverage, self._guardrail),
-        }
-
-
-def _metrics(
-    verdict: Verdict, started: float, coverage: dict[str, int], guardrail: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "guardrailProcessingLatency": _milliseconds(started),
-        "usage": verdict.usage,
-        "guardrailCoverage": {"textCharacters": coverage},
-    }
-
-
-def _reason(verdicts: list[Verdict]) -> str:
-    if any(verdict.blocked for verdict in verdicts):
-        return f"Guardrail blocked. ({LABEL})"
-    if any(verdict.masked for verdict in verdicts):
-        return f"Guardrail masked. ({LABEL})"
-    return f"No action. ({LABEL})"
 
 
 def _message(
@@ -331,7 +247,7 @@ def _message(
         "output": {"message": {"role": "assistant", "content": [{"text": text}] if text else []}},
         "stopReason": stop_reason,
         "usage": {**tokens, "totalTokens": sum(tokens.values())},
-        "metrics": {"latencyMs": _milliseconds(started)},
+        "metrics": {"latencyMs": milliseconds(started)},
     }
     return {**answer, "trace": trace} if trace else answer
 
@@ -351,7 +267,3 @@ def _wait(hit: list[Fault], milliseconds: float) -> None:
     milliseconds += sum(fault.latency_ms for fault in hit if fault.kind == "latency")
     if milliseconds > 0:
         time.sleep(milliseconds / 1_000)
-
-
-def _milliseconds(started: float) -> int:
-    return math.ceil((time.perf_counter() - started) * 1_000)

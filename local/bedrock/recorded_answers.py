@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.bedrock.lexical import normalised
 
-_FIELDS = (("question", "answer"), ("user_query", "chatgpt_response"))
+_FIELDS = (("question", "answer"), ("query", "answer"), ("user_query", "chatgpt_response"))
 
 
 class RecordedAnswers:
@@ -43,6 +43,4 @@ def _question_and_answer(line: dict, number: int) -> tuple[str, str]:
     for question, answer in _FIELDS:
         if isinstance(line.get(question), str) and isinstance(line.get(answer), str):
             return line[question], line[answer]
-    raise ValueError(
-        f"line {number}: a recorded answer has question and answer, or user_query and chatgpt_response"
-    )
+    raise ValueError(f"line {number}: no recorded answer: question, query or user_query, and its answer")

@@ -182,14 +182,21 @@ def test_an_able_model_answers_from_its_sources_and_an_unable_one_adds_to_them(e
     assert invented and invented not in SOURCE
 
 
-def test_stated_confidence_follows_ability_and_stands_on_the_last_line(emulate, ask):
+@pytest.mark.parametrize("wish", ["Confidence: <0..1>", "'Confidence: ' and a number from 0 to 1."])
+def test_stated_confidence_follows_ability_and_stands_on_the_last_line(emulate, ask, wish):
     def mean(skill):
         emulate({"models": {LITE: {"skill": skill}}})
-        system = [{"text": "Answer from the passages. End with a line: Confidence: <0..1>"}]
+        system = [{"text": f"Answer from the passages alone. End with a line {wish}"}]
         lines = [answer_of(ask(f"Question {n}?", system=system)).splitlines()[-1] for n in range(20)]
         return sum(float(line.removeprefix("Confidence: ")) for line in lines) / len(lines)
 
     assert 0 < mean(0.1) + 0.2 < mean(0.95) < 1
+
+
+def test_nobody_is_told_a_confidence_who_did_not_ask(emulate, ask):
+    emulate()
+
+    assert "Confidence" not in answer_of(ask(system=[{"text": "Answer with confidence."}]))
 
 
 def test_recorded_answers_are_replayed_and_their_labels_are_never_read(emulate, ask, tmp_path):
@@ -197,14 +204,16 @@ def test_recorded_answers_are_replayed_and_their_labels_are_never_read(emulate, 
     lines = [
         {"user_query": "Name a  homophone.", "chatgpt_response": "Pair and pear.", "hallucination": "yes"},
         {"question": "Name a river.", "answer": "The Rhine.", "label": "wrong"},
+        {"query": "Name a lake.", "answer": "Como.", "acceptable": False},
     ]
     records.write_text("\n".join(map(json.dumps, lines)))
     emulator = emulate(replay=records)
 
     assert answer_of(ask("name a homophone.")) == "Pair and pear."
     assert answer_of(ask("Answer briefly.\nQuestion: Name a river.")) == "The Rhine."
+    assert answer_of(ask("Name a lake.")) == "Como."
     remembered = repr([vars(part) for part in (emulator, emulator.recorded)])
-    assert "hallucination" not in remembered and "wrong" not in remembered
+    assert not [label for label in ("hallucination", "wrong", "acceptable") if label in remembered]
 
 
 def test_what_is_too_long_for_max_tokens_is_cut_off_and_says_so(emulate, ask):
@@ -214,6 +223,15 @@ def test_what_is_too_long_for_max_tokens_is_cut_off_and_says_so(emulate, ask):
 
     assert response["stopReason"] == "max_tokens"
     assert response["usage"]["outputTokens"] == 4
+
+
+def test_a_source_without_full_stops_is_not_answered_with_all_of_itself(emulate, ask):
+    emulate()
+
+    response = ask(messages=grounded("When?", "word " * 20_000), inferenceConfig={"maxTokens": 300})
+
+    assert response["stopReason"] == "end_turn"
+    assert response["usage"]["inputTokens"] > 20_000
 
 
 def test_the_same_seed_gives_the_same_answers_whatever_the_order(emulate, ask):
