@@ -123,6 +123,7 @@ class EmbeddedExecution(Execution):
             logger.exception("the interpreter broke down in %s", self.exec_arn)
             self.exec_status, self.error, self.cause = ExecutionStatus.FAILED, "States.Runtime", repr(error)
             self.stop_date = datetime.now(UTC)
+        # The interpreter's state is no longer needed, and a Standard execution is kept for its history.
         self.exec_worker = None
         self.ended.set()
 

@@ -6,7 +6,6 @@ moto has closed the gap when `StateTaskService._normalise_parameters` and `_norm
 """
 
 import base64
-import copy
 import json
 import re
 import sys
@@ -185,7 +184,7 @@ def _execute(self: Any, env: Any) -> None:
     self._before_eval_execution(
         env=env, resource_runtime_part=where, raw_parameters=parameters, state_credentials=credentials
     )
-    request = copy.deepcopy(parameters)
+    request = dict(parameters)
     self._normalise_parameters(request)
     answer = _OwnStack(env)
     waiting.call(lambda: self._eval_service_task(answer, where, request, credentials))

@@ -56,7 +56,8 @@ def close(env: Any, token: str) -> None:
     env.callback_pool_manager._pool.pop(token, None)
 
 
-def _answer(token: str, outcome: CallbackOutcome) -> None:
+def answer(token: str, outcome: CallbackOutcome) -> None:
+    """Give a task its outcome; the first one wins, and the others are told."""
     with _deciding:
         endpoint = _open.pop(token, None)
         if endpoint:
@@ -93,14 +94,14 @@ def _send_task_success(self: Any) -> EmptyResult:
         raise InvalidOutput(f"Invalid Output: '{error}'") from error
     limits.check_request("output", output)
     token = self._get_param("taskToken")
-    _answer(token, CallbackOutcomeSuccess(callback_id=token, output=output))
+    answer(token, CallbackOutcomeSuccess(callback_id=token, output=output))
     return EmptyResult()
 
 
 def _send_task_failure(self: Any) -> EmptyResult:
     token = self._get_param("taskToken")
     error, cause = self._get_param("error"), self._get_param("cause")
-    _answer(token, CallbackOutcomeFailure(callback_id=token, error=error, cause=cause))
+    answer(token, CallbackOutcomeFailure(callback_id=token, error=error, cause=cause))
     return EmptyResult()
 
 

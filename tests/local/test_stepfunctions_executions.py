@@ -59,6 +59,12 @@ def test_a_name_has_at_most_80_plain_characters(machines, name, code):
     assert code_of(machines.start, machines.create(END), name=name) == code
 
 
+def test_a_lone_surrogate_passes_through(machines):
+    end = machines.end_of(machines.start(machines.create(END), {"text": "a\ud800b"}))
+
+    assert json.loads(end["output"]) == {"text": "a\ud800b"}
+
+
 @pytest.mark.parametrize("text", ["{", "NaN", '{"a": Infinity}', "[" * 100_000])
 def test_an_input_that_is_not_json_is_refused(machines, text):
     start = machines.sfn.start_execution
@@ -117,7 +123,7 @@ def test_a_burst_of_express_starts_queues(machines):
     def slow(payload):
         running.add(payload["n"])
         most.append(len(running))
-        time.sleep(0.05)
+        time.sleep(1)
         running.discard(payload["n"])
         finished.append(payload["n"])
 
@@ -125,12 +131,12 @@ def test_a_burst_of_express_starts_queues(machines):
     machine = machines.create({"Call": invoke("slow", "{% $states.input %}")}, "EXPRESS")
     before = threading.active_count()
 
-    for n in range(500):
+    for n in range(300):
         machines.start(machine, {"n": n})
     threads = threading.active_count() - before
 
-    until(lambda: len(finished) == 500, 30)
-    assert max(most) <= 100
+    until(lambda: len(finished) == 300, 30)
+    assert max(most) == 100
     assert threads <= 100 * 3 + 20
 
 

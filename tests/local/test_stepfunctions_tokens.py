@@ -3,10 +3,14 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeSuccess, CallbackPoolManager
 from stepfunctions_harness import Machines, invoke, task, until
+
+from local.stepfunctions import task_tokens
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,18 @@ def test_only_the_first_of_many_answers_wins(machines, tokens):
 
     assert sorted(codes) == ["OK"] + ["TaskTimedOut"] * 7
     assert machines.end_of(arn)["output"] == str(codes.index("OK"))
+
+
+def test_a_token_is_spent_by_its_answer_before_the_execution_wakes():
+    context = SimpleNamespace(context_object_data={})
+    states = SimpleNamespace(context_object=context)
+    env = SimpleNamespace(callback_pool_manager=CallbackPoolManager({}), states=states)
+    token = task_tokens.issue(env)
+
+    task_tokens.answer(token, CallbackOutcomeSuccess(token, "1"))
+
+    with pytest.raises(task_tokens.TaskTimedOut):
+        task_tokens.answer(token, CallbackOutcomeSuccess(token, "2"))
 
 
 def test_an_answer_after_the_deadline_is_told_so(machines, tokens):
