@@ -9,12 +9,12 @@ from moto.core.exceptions import JsonRESTError
 def service_error(service: str, code: str, message: str) -> JsonRESTError:
     """The error `code` of a service such as "bedrock-runtime", to be raised in a moto response method."""
     error = JsonRESTError(code, message)
-    error.code = _status(service, code)
+    error.code = status_of(service, code)
     return error
 
 
 @cache
-def _status(service: str, code: str) -> int:
+def status_of(service: str, code: str) -> int:
     shapes = botocore.session.get_session().get_service_model(service).error_shapes
     found = (shape.metadata["error"]["httpStatusCode"] for shape in shapes if shape.name == code)
     return next(found, 400)
