@@ -1,7 +1,10 @@
 """Step Functions for the embedded AWS: moto's interpreter, and a module for each of its gaps."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
+
+from local.moto_names import MOTO_VERSION, MotoChanged
 
 
 def install(client_factory: Callable[[str], Any]) -> None:
@@ -11,17 +14,22 @@ def install(client_factory: Callable[[str], Any]) -> None:
     inject_host_prefix=False)`, a long `read_timeout` and a pool of a hundred connections.
     A name of moto's that no longer exists raises MotoChanged, with moto's version.
     """
-    from local.stepfunctions import (
-        definitions,
-        errors,
-        executions,
-        expressions,
-        limits,
-        service_calls,
-        states,
-        task_tokens,
-        waiting,
-    )
+    try:
+        from local.stepfunctions import (
+            definitions,
+            errors,
+            executions,
+            expressions,
+            limits,
+            service_calls,
+            states,
+            task_tokens,
+            waiting,
+        )
+    except ImportError as error:
+        raise MotoChanged(
+            f"moto {version('moto')} lacks what local/stepfunctions takes from moto {MOTO_VERSION}: {error}"
+        ) from error
 
     service_calls.use_clients(client_factory)
     if definitions.is_installed():
