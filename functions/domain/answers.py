@@ -8,9 +8,7 @@ from domain.policy import Model
 
 GUARDRAIL_INTERVENED = "guardrail_intervened"
 # The last line a prompt may ask for: the model's own estimate, cut off before anyone reads the answer.
-_STATED = re.compile(
-    r"\n*[ \t]*\**confidence:?\**:?[ \t]*([01](?:\.\d+)?|\.\d+)[ \t.]*\**\s*\Z", re.IGNORECASE
-)
+_STATED = re.compile(r"\**confidence:?\**:?[ \t]*([01](?:\.\d+)?|\.\d+)[ \t.]*\**", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,9 @@ class Answer:
         content = raw["Output"]["Message"].get("Content") or ()
         text = "".join(block.get("Text", "") for block in content).strip()
         stated = None
-        if match := _STATED.search(text):
-            stated, text = min(float(match[1]), 1.0), text[: match.start()].rstrip()
+        before, _, last_line = text.rpartition("\n")
+        if match := _STATED.fullmatch(last_line.strip()):
+            stated, text = min(float(match[1]), 1.0), before.rstrip()
         assessments = [
             assessment
             for listed in (raw.get("Trace") or {}).get("Guardrail", {}).get("OutputAssessments", {}).values()

@@ -39,7 +39,8 @@ def judge(answer: Answer, confidence: float, use_case: UseCase) -> Verdict:
         return Verdict(Status.HELD, Reason.GUARDRAIL_FINDING)
     if use_case.always_review:
         return Verdict(Status.HELD, Reason.RISK_CLASS)
-    if confidence < use_case.confidence_threshold:
+    # An answer may have been nothing but its own estimate: no number speaks for an empty text.
+    if not answer.text or confidence < use_case.confidence_threshold:
         return Verdict(Status.HELD, Reason.LOW_CONFIDENCE)
     return Verdict(Status.COMPLETED)
 

@@ -1,0 +1,68 @@
+"""What every kind of test shares: the template, the events' schemas, the shipped policy."""
+
+import copy
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+# The quick ones first: they tell most of what there is to tell within seconds.
+ORDER = ("contracts", "unit", "local", "workflows")
+
+# Functions make their clients at import, and a client needs a region to be made.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+os.environ.setdefault("AWS_ACCESS_KEY_ID", "testing")
+os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "testing")
+
+
+# A property's example may meet a busy machine: time is not what these tests are about.
+settings.register_profile("bulwark", deadline=None, max_examples=60)
+settings.load_profile("bulwark")
+
+
+class TemplateLoader(yaml.SafeLoader):
+    """Reads CloudFormation, with !Ref and its like left as plain values."""
+
+
+TemplateLoader.add_multi_constructor(
+    "!", lambda loader, tag, node: getattr(loader, f"construct_{node.id}")(node)
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        kind = item.path.relative_to(ROOT / "tests").parts[0]
+        return ORDER.index(kind) if kind in ORDER else len(ORDER)
+
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def template() -> dict:
+    return yaml.load((ROOT / "template.yaml").read_text(), TemplateLoader)
+
+
+@pytest.fixture(scope="session")
+def schema() -> Callable[[str], dict]:
+    return lambda name: json.loads((ROOT / f"events/schemas/{name}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[[str], dict]:
+    return lambda name: json.loads((ROOT / f"events/samples/{name}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def _shipped_policy() -> dict:
+    return json.loads((ROOT / "policies/runtime.json").read_text())
+
+
+@pytest.fixture
+def policy_document(_shipped_policy) -> dict:
+    """policies/runtime.json, to be changed at will."""
+    return copy.deepcopy(_shipped_policy)

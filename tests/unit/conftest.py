@@ -1,0 +1,216 @@
+"""Runs handlers and adapters in this process against moto, with the template's own tables."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.stub import Stubber
+from moto import mock_aws
+
+import adapters.clock
+from adapters import policy as policy_adapter
+from adapters import schemas, workflows
+from domain.policy import Policy
+
+# Made once, as in a function: a client costs more than the calls of a test.
+dynamodb = boto3.resource("dynamodb")
+sqs = boto3.client("sqs")
+events = boto3.client("events")
+s3 = boto3.resource("s3")
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "123456789012"
+NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path_factory) -> None:
+    for name, value in {
+        "SCHEMAS_DIR": str(_schemas_dir(tmp_path_factory)),
+        "REQUESTS_TABLE": "requests",
+        "REVIEWS_TABLE": "reviews",
+        "CONTROL_TABLE": "control",
+        "PAYLOAD_BUCKET": "payloads",
+        "EVENT_BUS": "bulwark",
+        "POLICY_APPLICATION": "bulwark",
+        "POLICY_ENVIRONMENT": "dev",
+        "POLICY_PROFILE": "runtime",
+        "GUARDRAIL_ID": "guardrail",
+        "GUARDRAIL_VERSION": "1",
+        "INFERENCE_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:inference",
+        "HUMAN_REVIEW_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:human_review",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+_directory: list[Path] = []
+
+
+def _schemas_dir(tmp_path_factory) -> Path:
+    """Event and policy schemas in one folder, as the layers put them under /opt."""
+    if not _directory:
+        folder = tmp_path_factory.mktemp("opt")
+        for path in [*ROOT.glob("events/schemas/*.json"), ROOT / "policies/runtime.schema.json"]:
+            (folder / path.name).symlink_to(path)
+        _directory.append(folder)
+        schemas._validator.cache_clear()
+    return _directory[0]
+
+
+@pytest.fixture(autouse=True)
+def aws():
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Callable[[float], None]:
+    """Stops the clock at NOW; calling it moves the hand."""
+    hand = [NOW]
+    monkeypatch.setattr(adapters.clock, "time", SimpleNamespace(time=lambda: hand[0]))
+    return lambda seconds: hand.__setitem__(0, hand[0] + seconds)
+
+
+@pytest.fixture
+def table(aws, template) -> Callable[[str], Any]:
+    """Create a table as the template has it: table("Requests") is RequestsTable, named requests."""
+
+    def create(name: str):
+        properties = template["Resources"][f"{name}Table"]["Properties"]
+        known = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+        return dynamodb.create_table(
+            TableName=name.lower(), **{key: properties[key] for key in known if key in properties}
+        )
+
+    return create
+
+
+@pytest.fixture
+def requests(table):
+    return table("Requests")
+
+
+@pytest.fixture
+def reviews(table):
+    return table("Reviews")
+
+
+@pytest.fixture
+def control(table):
+    return table("Control")
+
+
+@pytest.fixture
+def bucket(aws):
+    bucket = s3.Bucket("payloads")
+    bucket.create()
+    return bucket
+
+
+@pytest.fixture
+def stores(requests, reviews, control, bucket) -> None:
+    """Every store of the template, empty."""
+
+
+@pytest.fixture
+def dead_letters(aws, monkeypatch) -> Callable[[], list[dict]]:
+    """The dead-letter queue; calling it gives what was parked."""
+    url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+    monkeypatch.setenv("DEAD_LETTER_QUEUE", url)
+
+    def parked() -> list[dict]:
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+        return [
+            {"body": message["Body"]}
+            | {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
+            for message in received.get("Messages", [])
+        ]
+
+    return parked
+
+
+@pytest.fixture
+def bus(aws) -> Callable[[], list[dict]]:
+    """The event bus; calling it gives the events published since the last call."""
+    events.create_event_bus(Name="bulwark")
+    queue = sqs.create_queue(QueueName="published")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="everything", EventBusName="bulwark", EventPattern='{"source": ["bulwark"]}')
+    events.put_targets(Rule="everything", EventBusName="bulwark", Targets=[{"Id": "queue", "Arn": arn}])
+
+    def published() -> list[dict]:
+        found: list[dict] = []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            found += [json.loads(message["Body"]) for message in messages]
+        return found
+
+    return published
+
+
+@pytest.fixture
+def deploy_policy(monkeypatch) -> Callable[[dict], Policy]:
+    """Put a document in force, as if it had come from AppConfig."""
+
+    def deploy(document: dict) -> Policy:
+        rules = policy_adapter.load(document)
+        monkeypatch.setattr(policy_adapter, "_last_good", (document, rules))
+        monkeypatch.setattr(policy_adapter, "_retry_at", math.inf)
+        return rules
+
+    return deploy
+
+
+@pytest.fixture
+def rules(deploy_policy, policy_document) -> Policy:
+    """The shipped policy, in force; general_question releases everything, as its score is made sure."""
+    policy_document["confidence"]["open_question"] = {"intercept": 10, "weights": {}}
+    return deploy_policy(policy_document)
+
+
+@pytest.fixture
+def step_functions():
+    """Step Functions, scripted: each test says what it answers."""
+    with Stubber(workflows.client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def context() -> LambdaContext:
+    context = LambdaContext()
+    context._function_name = "test"
+    context._memory_limit_in_mb = 512
+    context._invoked_function_arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:test"
+    context._aws_request_id = "test"
+    context.get_remaining_time_in_millis = lambda: 55_000
+    return context
+
+
+@pytest.fixture
+def call(context) -> Callable[..., tuple[int, Any]]:
+    """Call an HTTP handler as somebody in these groups; gives the status and the JSON of the answer."""
+
+    def run(handler, *groups: str, user_id: str = "user-17", body: Any = None, path=None, query=None):
+        event = {
+            "requestContext": {
+                "requestId": "call-1",
+                "authorizer": {
+                    "jwt": {"claims": {"sub": user_id, "cognito:groups": f"[{' '.join(groups)}]"}}
+                },
+            },
+            "pathParameters": path,
+            "queryStringParameters": query,
+        }
+        if body is not None:
+            event["body"] = body if isinstance(body, str) else json.dumps(body)
+        response = handler(event, context)
+        assert response["headers"]["content-type"] == "application/json"
+        return response["statusCode"], json.loads(response["body"])
+
+    return run
