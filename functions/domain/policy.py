@@ -1,5 +1,6 @@
 """The runtime policy: what policies/runtime.json says, with every name in it resolved."""
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -71,6 +72,7 @@ class Policy:
     @classmethod
     def from_json(cls, raw: dict) -> "Policy":
         """Resolve the names of a document that already meets runtime.schema.json; raises PolicyInvalid."""
+        raw = _numbers(raw)
         models = {
             name: Model(name, model["model_id"], *(_per_token(model, side) for side in ("input", "output")))
             for name, model in raw["models"].items()
@@ -101,6 +103,19 @@ class Policy:
         if name is None and account == own_account:
             name = self.producers.get((OWN_ACCOUNT, source))
         return self.tenants.get(name) if name else None
+
+
+def _numbers(value: Any, path: str = "") -> Any:
+    """Take 300.0 for the 300 it is, and refuse NaN and its like: nothing is below a threshold that is no number."""
+    if isinstance(value, dict):
+        return {key: _numbers(item, f"{path}.{key}" if path else key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise PolicyInvalid(f"{path}: {value} is not a number of JSON")
+        return int(value) if value.is_integer() else value
+    return value
 
 
 def _per_token(model: dict, side: str) -> Decimal:

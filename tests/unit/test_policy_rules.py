@@ -1,0 +1,103 @@
+"""domain/policy.py: names are resolved, and what contradicts itself is named by its path."""
+
+from decimal import Decimal
+
+import pytest
+
+from domain.policy import Policy, PolicyInvalid
+
+
+def change(document: dict, path: str, value: object) -> None:
+    *parents, last = path.split(".")
+    for name in parents:
+        document = document[int(name) if isinstance(document, list) else name]
+    document[int(last) if isinstance(document, list) else last] = value
+
+
+def test_names_are_resolved(policy_document):
+    rules = Policy.from_json(policy_document)
+    use_case = rules.use_cases["policy_advice"]
+
+    assert [model.model_id for model in use_case.models] == ["us.amazon.nova-pro-v1:0"]
+    assert use_case.system == policy_document["prompts"]["answer_from_passages"]["system"]
+    assert use_case.prompt_version == "answer_from_passages@1"
+    assert use_case.always_review
+    assert (use_case.request_days, use_case.review_days) == (7, 30)
+
+
+def test_a_token_s_price_is_exact(policy_document):
+    model = Policy.from_json(policy_document).models["nova-lite"]
+
+    assert model.usd_per_input_token * 1_000_000 == Decimal("0.06")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("use_cases.general_question.prompt", "use_cases.general_question.prompt"),
+        ("use_cases.general_question.models.0", "use_cases.general_question.models"),
+        ("use_cases.general_question.confidence", "use_cases.general_question.confidence"),
+        ("use_cases.general_question.risk_class", "use_cases.general_question.risk_class"),
+        ("use_cases.general_question.retention_class", "use_cases.general_question.retention_class"),
+        ("tenants.acme.use_cases.0", "tenants.acme.use_cases"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_told_with_its_path(policy_document, path, told):
+    change(policy_document, path, "nowhere")
+
+    with pytest.raises(PolicyInvalid) as invalid:
+        Policy.from_json(policy_document)
+
+    assert str(invalid.value).startswith(f"{told}: there is no 'nowhere'; there are ")
+
+
+def test_a_producer_belongs_to_one_tenant(policy_document):
+    change(policy_document, "tenants.globex.producers.0.source", "acme.app")
+
+    with pytest.raises(
+        PolicyInvalid, match=r"tenants\.globex\.producers: acme\.app of account own is acme's"
+    ):
+        Policy.from_json(policy_document)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    "path", ["use_cases.general_question.confidence_threshold", "confidence.open_question.intercept"]
+)
+def test_a_number_that_is_none_cannot_open_the_gate(policy_document, path, number):
+    change(policy_document, path, number)
+
+    with pytest.raises(PolicyInvalid, match=path):
+        Policy.from_json(policy_document)
+
+
+def test_whole_numbers_stay_whole_however_they_are_written(policy_document):
+    """JSON Schema calls 200.0 an integer; DynamoDB's client takes no float."""
+    change(policy_document, "tenants.acme.requests_in_flight", 200.0)
+    change(policy_document, "use_cases.general_question.review.reviewer_sla_seconds", 60.0)
+
+    rules = Policy.from_json(policy_document)
+
+    assert type(rules.tenants["acme"].requests_in_flight) is int
+    assert type(rules.use_cases["general_question"].review.reviewer_sla_seconds) is int
+
+
+@pytest.mark.parametrize(
+    ("account", "source", "tenant"),
+    [
+        ("111122223333", "acme.app", "acme"),
+        ("444455556666", "acme.app", None),
+        ("111122223333", "nobody.app", None),
+        ("444455556666", "partner.app", "acme"),
+        ("111122223333", "partner.app", None),
+        ("own", "acme.app", "acme"),
+        ("", "", None),
+    ],
+)
+def test_a_tenant_is_an_account_and_a_source(policy_document, account, source, tenant):
+    partner = {"account": "444455556666", "source": "partner.app"}
+    policy_document["tenants"]["acme"]["producers"].append(partner)
+
+    found = Policy.from_json(policy_document).tenant_of(account, source, own_account="111122223333")
+
+    assert (found and found.name) == tenant
