@@ -18,6 +18,8 @@ SWEEP_SHARDS = 8
 REVIEW_START_SECONDS = 120
 DAY_SECONDS = 86_400
 _SWEEP = ("sweep", "sweep_at")
+# Where an answer stands: itself while small, its place in the bucket above that; never both.
+_ANSWER = {"answer", "answer_ref"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +147,15 @@ def move_sweep(request_key: str, at: float) -> dict:
 
 
 def close_held(request_key: str, status: Status, attributes: dict) -> dict:
-    """An action that ends a held request."""
+    """An action that ends a held request; an answer among the attributes takes the draft's place."""
+    draft = _ANSWER - attributes.keys() if _ANSWER & attributes.keys() else ()
     return update(
         _table(),
         {"request_key": request_key},
         "#status = :held",
         {"held": Status.HELD},
         set={"status": status, **attributes},
-        remove=_SWEEP,
+        remove=(*_SWEEP, *draft),
     )
 
 

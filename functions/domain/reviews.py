@@ -56,7 +56,7 @@ def read_decision(body: object) -> ReviewDecision:
     decision = Decision(body["decision"])
     if not body.get("draft_digest"):
         raise DecisionInvalid("draft_digest", "is missing: send the one GET /reviews/{id} showed")
-    if (decision is Decision.EDIT) != bool(body.get("answer", "").strip()):
+    if (decision is Decision.EDIT) != ("answer" in body) or not body.get("answer", "-").strip():
         raise DecisionInvalid("answer", "goes with EDIT, and EDIT needs it")
     if (decision is Decision.REJECT) != ("reason_code" in body):
         raise DecisionInvalid(
