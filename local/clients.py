@@ -1,0 +1,122 @@
+"""boto3 clients of the embedded AWS: in this process they skip the sockets and call the server's application."""
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Clients:
+    """One client per service, made once, whatever configuration the user keeps in ~/.aws."""
+
+    def __init__(self, endpoint: str, application: WsgiApplication) -> None:
+        self._endpoint = endpoint
+        self._application = application
+        self._making = threading.RLock()
+        self._made: dict[str, Any] = {}
+        session = botocore.session.Session(profile=None)
+        session.set_config_variable("config_file", os.devnull)
+        session.set_config_variable("credentials_file", os.devnull)
+        # Unset, botocore would look AWS_PROFILE up in the file that it has just been kept from.
+        session.session_var_map["profile"] = (None, None, None, None)
+        self._session = boto3.Session(botocore_session=session, region_name=REGION, **CREDENTIALS)
+
+    def __call__(self, service: str) -> Any:
+        client = self._made.get(service)
+        if client is None:
+            with self._making:
+                client = self._made.get(service) or self._make(service)
+                self._made[service] = client
+        return client
+
+    def unchecked(self, service: str) -> Any:
+        """A client that leaves it to the service to refuse parameters, as Step Functions does."""
+        with self._making:
+            return self._make(service, parameter_validation=False)
+
+    def _make(self, service: str, **options: Any) -> Any:
+        client = self._session.client(
+            service,
+            endpoint_url=self._endpoint,
+            config=Config(
+                retries={"total_max_attempts": 1},
+                inject_host_prefix=False,
+                s3={"addressing_style": "path"},
+                **options,
+            ),
+        )
+        client.meta.events.register("before-send.*", self._send)
+        return client
+
+    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        return call_application(self._application, request)
+
+
+class _RawBody(io.BytesIO):
+    def stream(self, *_: Any, **__: Any) -> Iterable[bytes]:
+        while piece := self.read(65536):
+            yield piece
+
+
+def call_application(application: WsgiApplication, request: AWSPreparedRequest) -> AWSResponse:
+    """Send a prepared request through a WSGI application, in this thread."""
+    answer: dict[str, Any] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        answer["status"] = int(status.split(" ", 1)[0])
+        answer["headers"] = dict(headers)
+
+    pieces = application(_environ(request), start_response)
+    try:
+        body = b"".join(pieces)
+    finally:
+        getattr(pieces, "close", lambda: None)()
+    return AWSResponse(request.url, answer["status"], answer["headers"], _RawBody(body))
+
+
+def _environ(request: AWSPreparedRequest) -> dict[str, Any]:
+    url = urlsplit(request.url)
+    body = request.body or b""
+    if hasattr(body, "read"):
+        body = body.read()
+    if isinstance(body, str):
+        body = body.encode()
+    environ = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(url.path).decode("latin-1"),
+        "REQUEST_URI": f"{url.path}?{url.query}" if url.query else url.path,
+        "QUERY_STRING": url.query,
+        "SERVER_NAME": url.hostname,
+        "SERVER_PORT": str(url.port),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "HTTP_HOST": url.netloc,
+    }
+    for name, value in request.headers.items():
+        key = name.upper().replace("-", "_")
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = text
+    # The body has been read out in full above, so it is no longer chunked.
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ

@@ -1,0 +1,1 @@
+"""EventBridge: rules that deliver to every target of ours, event source mappings, and schedules that fire."""
