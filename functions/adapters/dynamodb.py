@@ -15,6 +15,8 @@ client = boto3.resource("dynamodb").meta.client
 CONTENDED = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 ATTEMPTS = 4
 BACKOFF_SECONDS = 0.02
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_KEY_BYTES = 2048
 
 _NAME = re.compile(r"#(\w+)")
 _deserialize = TypeDeserializer().deserialize
@@ -92,6 +94,9 @@ def put(table: str, item: dict, key_name: str) -> dict:
 
 
 def get(table: str, key: dict) -> dict | None:
+    """The item, if there is one; a key no item can have is asked of us by a caller, not of the table."""
+    if any(len(value.encode(errors="replace")) > MAX_KEY_BYTES for value in key.values()):
+        return None
     return client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
 
 

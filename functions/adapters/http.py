@@ -66,6 +66,8 @@ def body_of(event: dict) -> Any:
         raise invalid("body", f"is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise invalid("body", f"is not JSON at line {error.lineno}, column {error.colno}") from error
+    except ValueError as error:
+        raise invalid("body", "holds a number of more digits than can be read") from error
 
 
 def _not_json(name: str) -> None:

@@ -13,6 +13,7 @@ from domain.requests import invalid
 from domain.reviews import Tier
 
 DEFAULT_LIMIT, MAX_LIMIT = 25, 100
+LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
 
 logger = Logger()
 
@@ -23,7 +24,7 @@ def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads")
     query = event.get("queryStringParameters") or {}
     limit = query.get("limit", str(DEFAULT_LIMIT))
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
+    if limit not in LIMITS:
         raise invalid("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
     tenant, start = _position(query.get("next"), caller)
     reviews: list[dict] = []
@@ -58,7 +59,9 @@ def _position(token: str | None, caller: Caller) -> tuple[str, dict | None]:
         tenant, start = json.loads(base64.urlsafe_b64decode(token))
         if start is not None:
             start = {name: start[name] for name in ("queue", "due_at", "review_id")}
-    except (ValueError, KeyError, TypeError) as error:
+            if not all(isinstance(value, str) for value in start.values()):
+                raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise invalid("next", "is not what the last page gave") from error
     if tenant not in caller.tenants or (start and start["queue"] != tenant):
         raise invalid("next", "is not what the last page gave")
