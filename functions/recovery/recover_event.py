@@ -37,12 +37,19 @@ def _recover(record: dict) -> None:
         )
         logger.error("event parked", message_id=record["messageId"], reason=reason)
         return
-    event = json.loads(body)
+    try:
+        event = json.loads(body)
+    except ValueError as error:
+        dead_letters.park("event", body, f"not a JSON document that can be read: {type(error).__name__}")
+        logger.error("event parked", message_id=record["messageId"], reason=type(error).__name__)
+        return
+    # Half a surrogate pair cannot be written as UTF-8; AdmitRequest refuses it by the field's name.
+    detail = json.dumps(event["detail"], ensure_ascii=False).encode(errors="surrogatepass")
     reference = {
         "id": event["id"],
         "account": event["account"],
         "source": event["source"],
-        "detail_ref": payloads.put_event(json.dumps(event["detail"], ensure_ascii=False).encode()),
+        "detail_ref": payloads.put_event(detail),
     }
     workflows.start_inference(reference, f"recovered-{event['id']}")
     logger.info("large event restarted by reference", event_id=event["id"], bytes=len(body))
