@@ -1,0 +1,200 @@
+"""What a request costs besides the model: CPU of our own handlers, and AWS calls by service.
+
+Own CPU: the handlers run in this process against the embedded AWS, and the CPU of botocore's API calls is taken off
+the thread's; Powertools, validation and logging stay in. The announcement is counted in batches of BATCH, as the
+stream delivers it. Calls: everything that reaches the endpoint while real requests run through the stack, Lambda
+invocations by the state machines included, the model and the services' own polling left out.
+Prints one JSON line last: {"own_cpu_ms", "aws_calls": {"release", "held"}, ...}.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import statistics
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
+
+from soak import Announcements, policy  # noqa: E402
+
+from local import cloud as embedded  # noqa: E402
+from local.functions import specification  # noqa: E402
+
+BATCH = 10
+TARGET_CPU_MS, TARGET_CALLS = 1.1, 6
+# Polling by the services themselves, the model's own calls, and what this bench asks.
+NOT_OURS = ("GetRecords", "GetShardIterator", "DescribeStream", "ReceiveMessage", "PutLogEvents", "Converse")
+
+
+class OwnTime:
+    """Thread CPU of a call, less what botocore's API calls took of it."""
+
+    def __init__(self) -> None:
+        import botocore.client
+
+        self.inside = 0.0
+        original = botocore.client.BaseClient._make_api_call
+
+        def timed(client: Any, operation: str, parameters: dict) -> Any:
+            started = time.thread_time()
+            try:
+                return original(client, operation, parameters)
+            finally:
+                self.inside += time.thread_time() - started
+
+        botocore.client.BaseClient._make_api_call = timed
+
+    def of(self, call: Any, *arguments: Any) -> tuple[float, Any]:
+        self.inside = 0.0
+        with contextlib.redirect_stdout(io.StringIO()):
+            started = time.thread_time()
+            result = call(*arguments)
+            spent = time.thread_time() - started
+        return (spent - self.inside) * 1000, result
+
+
+def own_cpu(cloud: embedded.Cloud, rounds: int) -> dict[str, float]:
+    """Median own CPU milliseconds per request of each handler on the release path."""
+    host = cloud.functions
+    for name in ("AdmitRequestFunction", "AssessAnswerFunction", "PublishOutcomeFunction"):
+        os.environ |= specification.environment(host.function(name), cloud.endpoint, "127.0.0.1:1", "bench")
+    own = OwnTime()
+    from inference import admit_request, assess_answer
+    from outbox import publish_outcome
+
+    context = SimpleNamespace(
+        function_name="bench",
+        function_version="1",
+        memory_limit_in_mb=512,
+        invoked_function_arn=host.function("AdmitRequestFunction").arn,
+        aws_request_id="bench",
+        get_remaining_time_in_millis=lambda: 10_000,
+    )
+    passage = {"id": "p1", "text": "A ledger is a book of accounts, kept entry by entry. " * 12}
+    answer = {
+        "Output": {"Message": {"Role": "assistant", "Content": [{"Text": "A ledger is a book of accounts. " * 20}]}},
+        "StopReason": "end_turn",
+        "Usage": {"InputTokens": 300, "OutputTokens": 120, "TotalTokens": 420},
+    }
+    times: dict[str, list[float]] = {"admit_request": [], "assess_answer": [], "publish_outcome": []}
+    for number in range(rounds):
+        detail = {
+            "request_id": f"bench-{number}",
+            "use_case": "sure",
+            "query": "What is a ledger, and who keeps it?",
+            "passages": [passage],
+            "user_id": "user-1",
+        }
+        event = {
+            "execution_name": f"run-{number}",
+            "id": f"e-{number}",
+            "account": "123456789012",
+            "source": "acme.app",
+            "detail": detail,
+        }
+        spent, plan = own.of(admit_request.handler, event, context)
+        times["admit_request"].append(spent)
+        assess = {
+            "execution_name": f"run-{number}",
+            "request": plan["request"],
+            "model": "nova-lite",
+            "answer": answer,
+            "attempts": [],
+            "retrieval_scores": [],
+        }
+        spent, judged = own.of(assess_answer.handler, assess, context)
+        assert judged["status"] == "COMPLETED", judged
+        times["assess_answer"].append(spent)
+
+    table = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.outputs["RequestsTable"])
+    images = [item for page in table for item in page["Items"] if item["request_id"]["S"].startswith("bench-")]
+    for start in range(0, len(images) - BATCH + 1, BATCH):
+        changes = [
+            {"dynamodb": {"SequenceNumber": str(n), "NewImage": image, "OldImage": {"status": {"S": "ADMITTED"}}}}
+            for n, image in enumerate(images[start : start + BATCH])
+        ]
+        spent, result = own.of(publish_outcome.handler, {"Records": changes}, context)
+        assert result == {"batchItemFailures": []}, result
+        times["publish_outcome"].append(spent / BATCH)
+    warm = {name: spent[len(spent) // 5 :] for name, spent in times.items()}
+    return {name: round(statistics.median(spent), 3) for name, spent in warm.items()}
+
+
+def aws_calls(cloud: embedded.Cloud, use_case: str, requests: int) -> dict[str, float]:
+    """Calls per request by service and operation, over a run of requests through the whole stack."""
+    announcements = Announcements(cloud, f"overhead-{use_case}")
+    before = Counter(cloud.calls)
+    entries = [
+        {
+            "EventBusName": cloud.outputs["EventBusName"],
+            "Source": "acme.app",
+            "DetailType": "InferenceRequested",
+            "Detail": json.dumps({"request_id": f"{use_case}-{n}", "use_case": use_case, "query": "What is a ledger?"}),
+        }
+        for n in range(requests)
+    ]
+    for start in range(0, requests, 10):
+        cloud.client("events").put_events(Entries=entries[start : start + 10])
+    deadline = time.monotonic() + 120
+    mine = 0
+    while len(announcements.ids) < requests and time.monotonic() < deadline:
+        time.sleep(0.5)
+        announcements.drain()
+        mine += 1
+    assert len(announcements.ids) == requests, f"{len(announcements.ids)} of {requests} announced"
+    spent = Counter(cloud.calls) - before
+    # Ours to take off: the entries this bench put, and draining its queue.
+    spent["events", "PutEvents"] -= -(-requests // 10)
+    return {
+        f"{service}:{operation}": round(count / requests, 3)
+        for (service, operation), count in sorted(spent.items())
+        if count > 0 and not is_not_ours(service, operation)
+    }
+
+
+def is_not_ours(service: str, operation: str) -> bool:
+    return (
+        service == "bedrock"
+        or any(name in operation for name in NOT_OURS)
+        or (service == "sqs" and operation in ("DeleteMessage", "SendMessage"))
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--requests", type=int, default=100)
+    options = parser.parse_args()
+    with embedded.start(
+        ROOT / "template.yaml", stack_name="bulwark-overhead", policy=policy(), schedules=False
+    ) as cloud:
+        by_path = {}
+        for path, use_case in (("release", "sure"), ("held", "unsure")):
+            print(f"{options.requests} requests on the {path} path", file=sys.stderr)
+            by_path[path] = aws_calls(cloud, use_case, options.requests)
+        print(f"{options.rounds} rounds of the handlers", file=sys.stderr)
+        cpu = own_cpu(cloud, options.rounds)
+    for path, calls in by_path.items():
+        print(path)
+        for name, count in calls.items():
+            print(f"  {name:60} {count:6.2f}")
+    result = {
+        "own_cpu_ms": round(sum(cpu.values()), 3),
+        "own_cpu_ms_by_handler": cpu,
+        "aws_calls": {path: round(sum(calls.values()), 2) for path, calls in by_path.items()},
+        "targets": {"own_cpu_ms": TARGET_CPU_MS, "release": TARGET_CALLS},
+    }
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

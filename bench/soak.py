@@ -1,0 +1,185 @@
+"""Every request delivered twice while models fail and workers die: is each outcome recorded and published, and once?
+
+Sends `--requests` events, each twice; 5 % of the model's calls fail; workers are killed at random all the while.
+Prints one JSON line last: {"requests", "outcomes", "duplicates", "stuck", "open_claims", "cpu_ms_per_request", ...}.
+`duplicates` counts requests whose announcements differ in id, which would be two outcomes; `stuck` those with no
+outcome or an outcome never announced; `open_claims` claims and places in flight that nobody gave back.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from local import cloud as embedded  # noqa: E402
+
+MODEL_FAILURE_SHARE = 0.05
+HELD_SHARE = 0.1
+PATIENCE_SECONDS = 600
+# The inference machine's own timeout, after which nothing of it can be running any more.
+MACHINE_SECONDS = 240
+
+
+def policy() -> dict:
+    """The shipped policy with one use case that is always released and one that is always held."""
+    document = json.loads((ROOT / "policies/runtime.json").read_text())
+    document["confidence"] |= {"sure": {"intercept": 20, "weights": {}}, "unsure": {"intercept": -20, "weights": {}}}
+    tenant = document["tenants"]["acme"]
+    tenant |= {"requests_per_minute": 1_000_000, "requests_in_flight": 1_000_000}
+    for name in ("sure", "unsure"):
+        document["use_cases"][name] = document["use_cases"]["general_question"] | {
+            "confidence": name,
+            "confidence_threshold": 0.5,
+        }
+        tenant["use_cases"].append(name)
+    return document
+
+
+class Announcements:
+    """Reads what the bus announced, by request: the ids of its announcements."""
+
+    def __init__(self, cloud: embedded.Cloud, name: str = "soak") -> None:
+        self._sqs = cloud.client("sqs")
+        self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        bus = cloud.outputs["EventBusName"]
+        cloud.client("events").put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["bulwark"]}')
+        cloud.client("events").put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "q", "Arn": arn}])
+        self.ids: dict[str, set[str]] = defaultdict(set)
+
+    def drain(self) -> None:
+        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                detail = json.loads(message["Body"])["detail"]
+                self.ids[detail["request_id"]].add(detail["event_id"])
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def send(cloud: embedded.Cloud, requests: list[dict]) -> None:
+    """Put every request twice, the two deliveries apart and out of order."""
+    deliveries = requests + requests
+    random.shuffle(deliveries)
+    for start in range(0, len(deliveries), 10):
+        entries = [
+            {
+                "EventBusName": cloud.outputs["EventBusName"],
+                "Source": "acme.app",
+                "DetailType": "InferenceRequested",
+                "Detail": json.dumps(request),
+            }
+            for request in deliveries[start : start + 10]
+        ]
+        assert cloud.client("events").put_events(Entries=entries)["FailedEntryCount"] == 0
+
+
+def records(cloud: embedded.Cloud) -> dict[str, dict]:
+    pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.outputs["RequestsTable"])
+    found = [{name: next(iter(value.values())) for name, value in item.items()} for p in pages for item in p["Items"]]
+    return {record["request_id"]: record for record in found}
+
+
+def places_in_flight(cloud: embedded.Cloud) -> int:
+    items = cloud.client("dynamodb").scan(TableName=cloud.outputs["ControlTable"])["Items"]
+    return sum(int(i["count"]["N"]) for i in items if i["control_key"]["S"].startswith("in-flight#"))
+
+
+def cpu_seconds() -> float:
+    """CPU of this process, its children, and those of them that have ended."""
+    tick = os.sysconf("SC_CLK_TCK")
+    total, me = sum(os.times()[:4]), os.getpid()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == me:
+                total += (int(fields[11]) + int(fields[12])) / tick
+    return total
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kill-every", type=float, default=0.7, help="seconds between two killed workers; 0 kills none")
+    options = parser.parse_args()
+    random.seed(options.seed)
+    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+
+    with embedded.start(ROOT / "template.yaml", stack_name="bulwark-soak", policy=policy(), schedules=False) as cloud:
+        announcements = Announcements(cloud)
+        cloud.load_faults({"faults": [{"kind": "throttle", "probability": MODEL_FAILURE_SHARE}]})
+        requests = [
+            {
+                "request_id": f"soak-{number}",
+                "use_case": "unsure" if random.random() < HELD_SHARE else "sure",
+                "query": f"What is entry {number} of the ledger?",
+            }
+            for number in range(options.requests)
+        ]
+        over = threading.Event()
+        killed = 0
+
+        def kill() -> None:
+            nonlocal killed
+            while options.kill_every and not over.wait(random.uniform(0.5, 1.5) * options.kill_every):
+                killed += cloud.functions.kill_workers()
+
+        killer = threading.Thread(target=kill, daemon=True)
+        started, cpu = time.monotonic(), cpu_seconds()
+        killer.start()
+        send(cloud, requests)
+        done: dict[str, dict] = {}
+        while time.monotonic() - started < PATIENCE_SECONDS:
+            time.sleep(2)
+            announcements.drain()
+            done = {key: record for key, record in records(cloud).items() if record["status"] != "ADMITTED"}
+            say(f"{len(done)} outcomes, {len(announcements.ids)} announced, {killed} workers killed")
+            if len(done) >= len(requests) and len(announcements.ids) >= len(requests):
+                break
+            if len(announcements.ids) == len(done) and time.monotonic() - started > MACHINE_SECONDS + 60:
+                break
+        over.set()
+        killer.join()
+        seconds, cpu = time.monotonic() - started, cpu_seconds() - cpu
+
+        # What a dead process left is the sweeper's: let it look as if the deadlines had come.
+        swept, _ = cloud.functions.invoke("SweepRequestsFunction", {"now": time.time() + 310})
+        time.sleep(2)
+        announcements.drain()
+        found = records(cloud)
+        outcomes = {key: record for key, record in found.items() if record["status"] != "ADMITTED"}
+        statuses: dict[str, int] = defaultdict(int)
+        for record in outcomes.values():
+            statuses[record["status"]] += 1
+        wanted = {request["request_id"] for request in requests}
+        result = {
+            "requests": len(requests),
+            "outcomes": len(wanted & set(outcomes)),
+            "duplicates": sum(len(ids) > 1 for ids in announcements.ids.values()),
+            "stuck": len(wanted - set(outcomes)) + len(set(outcomes) - set(announcements.ids)),
+            "open_claims": len(found) - len(outcomes) + places_in_flight(cloud),
+            "cpu_ms_per_request": round(cpu * 1000 / len(requests), 1),
+            "statuses": dict(statuses),
+            "killed": killed,
+            "swept": swept,
+            "seconds": round(seconds, 1),
+        }
+    print(json.dumps(result))
+    clean = result["outcomes"] == len(requests) and not (
+        result["duplicates"] or result["stuck"] or result["open_claims"]
+    )
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
