@@ -106,6 +106,28 @@ def check_allowed(policy: Policy, tenant: Tenant, use_case: str) -> None:
         )
 
 
+def check_conversation(detail: dict) -> None:
+    """Refuse a conversation no model takes: blank text, or turns that do not end with the assistant's."""
+    listed = {
+        "query": detail["query"],
+        **{f"passages[{index}].text": item["text"] for index, item in enumerate(detail.get("passages", ()))},
+        **{f"history[{index}].text": item["text"] for index, item in enumerate(detail.get("history", ()))},
+    }
+    for field, text in listed.items():
+        if not text.strip():
+            raise invalid(field, "is blank")
+    turns = detail.get("history", ())
+    for index, turn in enumerate(turns):
+        if turn["role"] != ("user", "assistant")[index % 2]:
+            raise invalid(
+                f"history[{index}].role", "is out of turn: user and assistant alternate, user first"
+            )
+    if len(turns) % 2:
+        raise invalid(
+            f"history[{len(turns) - 1}].role", "must be assistant: the query is the user's next turn"
+        )
+
+
 def canonical(value: dict) -> str:
     """The one JSON text of a value, whatever order its producer wrote it in."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -18,6 +18,7 @@ from domain.requests import (
     Status,
     canonical,
     check_allowed,
+    check_conversation,
     check_text,
     read_request,
     request_key,
@@ -42,6 +43,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         detail = _detail(event)
         check_text(detail)
         schemas.check_request(detail)
+        check_conversation(detail)
         check_allowed(rules, tenant, detail["use_case"])
         request = read_request(detail, tenant, event.get("user_id"), _channel(event))
         use_case = rules.use_cases[request.use_case]
@@ -122,9 +124,8 @@ def _refuse(
     tenant_name = tenant.name if tenant else NOBODY
     readable = tenant and refusal.reason is not Reason.INVALID_REQUEST
     if readable:
-        record = requests_table.refusal_record(
-            read_request(detail, tenant, event.get("user_id"), _channel(event))
-        )
+        request = read_request(detail, tenant, event.get("user_id"), _channel(event))
+        record = requests_table.refusal_record(request)
     else:
         request_id = f"event:{event_id}"
         record = {
@@ -138,7 +139,11 @@ def _refuse(
     if "id" in event:
         record["source_event_id"] = event_id
     record["policy_version"] = rules.version
-    return requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
+    claim = requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
+    if readable and not claim.ours and claim.record["body_digest"] != record["body_digest"]:
+        # The id is an earlier request's, whose outcome is no answer to this one.
+        return _refuse_conflict(request, rules, execution_name, moment)
+    return claim
 
 
 def _if_readable(detail: dict | None, field: str) -> str | None:
