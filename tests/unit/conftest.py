@@ -14,8 +14,11 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 import adapters.clock
+from adapters import payloads, schemas, workflows
 from adapters import policy as policy_adapter
-from adapters import schemas, workflows
+from adapters.clock import iso
+from adapters.requests_table import decimal
+from domain.outcomes import review_id_of
 from domain.policy import Policy
 
 # Made once, as in a function: a client costs more than the calls of a test.
@@ -116,6 +119,59 @@ def bucket(aws):
 @pytest.fixture
 def stores(requests, reviews, control, bucket) -> None:
     """Every store of the template, empty."""
+
+
+@pytest.fixture
+def held(stores) -> Callable[..., dict]:
+    """Record a held request; gives the review it waits for, as AssessAnswer hands it on."""
+
+    def hold(request_id: str = "r-1", tenant: str = "acme", draft: str = "Eleven hours.", **changes) -> dict:
+        request_key = f"{tenant}#{request_id}"
+        review = {
+            "review_id": review_id_of(request_key),
+            "tenant": tenant,
+            "request_id": request_id,
+            "request_key": request_key,
+            "use_case": "general_question",
+            "reason": "LOW_CONFIDENCE",
+            "confidence": 0.41,
+            "draft_digest": "digest",
+            "reviewer_sla_seconds": 600,
+            "lead_sla_seconds": 60,
+            "on_silence": "REJECT",
+            "review_days": 90,
+        } | changes
+        body = {"request_id": request_id, "use_case": "general_question", "query": "How long?"}
+        record = {
+            "request_key": request_key,
+            "tenant": tenant,
+            "request_id": request_id,
+            "use_case": "general_question",
+            "channel": "event",
+            "body_digest": "body",
+            "execution_name": "first",
+            "user_id": "user-17",
+            "status": "HELD",
+            "reason": "LOW_CONFIDENCE",
+            "admitted_at": iso(NOW - 2),
+            "outcome_at": iso(NOW),
+            "in_flight_key": f"in-flight#{tenant}#0",
+            "review_id": review["review_id"],
+            "review": review | {"confidence": decimal(review["confidence"])},
+            "model": "nova-lite",
+            "cost_usd": decimal(0.0002),
+            "confidence": decimal(review["confidence"]),
+            "signals": {"hedging": decimal(0.0)},
+            "findings": [],
+            "sweep": "OPEN#0",
+            "sweep_at": int(NOW) + 120,
+            **payloads.keep("payload", request_key, json.dumps(body)),
+            **payloads.keep("answer", request_key, draft),
+        }
+        dynamodb.Table("requests").put_item(Item=record)
+        return review
+
+    return hold
 
 
 @pytest.fixture
