@@ -7,37 +7,72 @@ from domain.answers import Answer
 from domain.policy import ConfidenceScore
 
 # A signal that a request does not have counts with this value, so that its absence is no evidence.
-NEUTRAL = {"grounding": 0.5, "relevance": 0.5, "stated_confidence": 0.5, "retrieval": 0.5}
+NEUTRAL = {
+    "grounding": 0.5,
+    "relevance": 0.5,
+    "stated_confidence": 0.5,
+    "retrieval": 0.5,
+    "query_asks_fact": 0.26,
+    "query_indefinite": 0.1,
+    "query_link": 0.015,
+}
+# What a text shows, it shows early: reading on would cost time and change little.
+READ_CHARACTERS = 20_000
+# A share counts no further than answers and questions usually go: nobody lifts a score by repeating a word.
+MAX_SHARES = {"tentative": 0.06, "superlatives": 0.06, "query_indefinite": 0.25}
 
-_SENTENCE = re.compile(r"[.!?]+(?:\s|$)")
-_NUMBER = re.compile(r"\d+")
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+")
-_LIST_ITEM = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s", re.MULTILINE)
+_WORD = re.compile(r"[a-z]+")
 _HEDGE = re.compile(
-    r"\b(?:I (?:do not|don't|am not|cannot|can't)|I'm (?:not|sorry|unable)|as an AI|not (?:sure|certain|possible)|unable to|"
-    r"do not hold|no information|I apologi[sz]e|sorry)\b",
-    re.IGNORECASE,
+    r"\b(?:i (?:do not|don't|am not|cannot|can't)|i'm (?:not|sorry|unable)|as an ai|"
+    r"not (?:sure|certain|possible)|unable to|do not hold|no information|i apologi[sz]e|sorry)\b"
 )
+_SPEAKS_AS_AI = ("as an ai", "language model")
+_ASKS_BACK = ("please", "could you", "more information", "more context", "more details")
+_FIGURE = re.compile(r"\d(?:\d\d|[.,]\d|%)|[mb]illion\b|percent\b")
+_OPERATORS = "=+^×÷√\\|/"
+_TENTATIVE = frozenset({"can", "could", "if", "may", "might", "must", "should", "would"})
+_SUPERLATIVES = frozenset({"best", "ever", "famous", "first", "known", "largest", "most", "only", "over"})
+_ARTICLES = frozenset({"a", "an"})
+# fmt: off
+_FACTUAL = frozenset({
+    "calculate", "chart", "compute", "current", "data", "equation", "fact", "facts", "famous", "find",
+    "graph", "latest", "many", "much", "number", "past", "population", "recent", "solve", "statistics",
+    "table", "what", "when", "which", "who",
+})
+# fmt: on
 
 
-def signals_of(answer: Answer, retrieval_scores: list[float] | tuple = ()) -> dict[str, float]:
+def signals_of(
+    answer: Answer, retrieval_scores: list[float] | tuple = (), query: dict[str, float] | None = None
+) -> dict[str, float]:
     """The signals at hand, each a number; what is unknown is left out."""
-    text = answer.text
-    words = text.split()
-    count = len(words) or 1
+    text = answer.text[:READ_CHARACTERS].lower().replace("’", "'")
+    words = _WORD.findall(text)
     found = {
         "grounding": answer.grounding,
         "relevance": answer.relevance,
         "stated_confidence": answer.stated_confidence,
         "retrieval": max(retrieval_scores, default=None),
         "hedging": 1.0 if _HEDGE.search(text) else 0.0,
-        "log_words": math.log1p(len(words)),
-        "numbers_per_word": len(_NUMBER.findall(text)) / count,
-        "names_per_word": len(_NAME.findall(text)) / count,
-        "list_items": math.log1p(len(_LIST_ITEM.findall(text))),
-        "words_per_sentence": math.log1p(len(words) / (len(_SENTENCE.findall(text)) or 1)),
+        "speaks_as_ai": _holds(text, _SPEAKS_AS_AI),
+        "asks_back": _holds(text, _ASKS_BACK),
+        "figures": 1.0 if _FIGURE.search(text) else 0.0,
+        "tentative": _share("tentative", words, _TENTATIVE),
+        "superlatives": _share("superlatives", words, _SUPERLATIVES),
+        "operators": math.log1p(sum(map(text.count, _OPERATORS))),
     }
-    return {name: round(value, 6) for name, value in found.items() if value is not None}
+    return {name: round(value, 6) for name, value in found.items() if value is not None} | (query or {})
+
+
+def query_signals(query: str) -> dict[str, float]:
+    """What the question alone says about its answer: facts and links go wrong more often than prose."""
+    text = query[:READ_CHARACTERS].lower()
+    words = _WORD.findall(text)
+    return {
+        "query_asks_fact": 0.0 if _FACTUAL.isdisjoint(words) else 1.0,
+        "query_indefinite": _share("query_indefinite", words, _ARTICLES),
+        "query_link": _holds(text, ("http", "www.")),
+    }
 
 
 def confidence_of(signals: dict[str, float], score: ConfidenceScore) -> float:
@@ -46,3 +81,12 @@ def confidence_of(signals: dict[str, float], score: ConfidenceScore) -> float:
         weight * signals.get(name, NEUTRAL.get(name, 0.0)) for name, weight in score.weights.items()
     )
     return round(1 / (1 + math.exp(-max(-30.0, min(30.0, logit)))), 6)
+
+
+def _holds(text: str, phrases: tuple[str, ...]) -> float:
+    return 1.0 if any(phrase in text for phrase in phrases) else 0.0
+
+
+def _share(name: str, words: list[str], those: frozenset[str]) -> float:
+    share = sum(word in those for word in words) / (len(words) or 1)
+    return round(min(share, MAX_SHARES[name]), 6)

@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters import payloads, policy, requests_table, schemas
 from adapters.clock import now
 from adapters.requests_table import Claim, LimitReached
+from domain.confidence import query_signals
 from domain.limits import seconds_to_next_minute, shard_of
 from domain.policy import Policy, Tenant, UseCase
 from domain.prompts import MAX_RENDERED_BYTES, render, rendered_bytes
@@ -200,6 +201,7 @@ def _plan(request: Request, detail: dict, use_case: UseCase, claim: Claim) -> di
             "request_key": request.key,
             "use_case": use_case.name,
             "in_flight_key": claim.record["in_flight_key"],
+            "query_signals": query_signals(detail["query"]),
         },
         "system": use_case.system,
         "models": [{"model": model.name, "model_id": model.model_id} for model in use_case.models],

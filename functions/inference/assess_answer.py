@@ -26,7 +26,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     use_case = rules.use_cases[request["use_case"]]
 
     answer = Answer.from_converse(event["answer"])
-    signals = signals_of(answer, event["retrieval_scores"])
+    signals = signals_of(answer, event["retrieval_scores"], request.get("query_signals"))
     confidence = confidence_of(signals, use_case.confidence)
     verdict = judge(answer, confidence, use_case)
 
