@@ -5,11 +5,19 @@ import os
 import uuid
 
 import boto3
+from botocore.exceptions import ClientError
 
 # An item is written and read whole at a unit per KiB; from some 32 KiB on an object is cheaper.
 INLINE_BYTES = 32 * 1024
 
+# Who may not list a bucket is told AccessDenied of what is not in it.
+GONE = ("NoSuchKey", "AccessDenied")
+
 client = boto3.client("s3")
+
+
+class PayloadGone(Exception):
+    """The object a record refers to is not there, and no later try will find it."""
 
 
 def keep(name: str, request_key: str, text: str) -> dict[str, str]:
@@ -40,4 +48,9 @@ def put(key: str, data: bytes) -> str:
 
 
 def get(key: str) -> bytes:
-    return client.get_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key)["Body"].read()
+    try:
+        return client.get_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in GONE:
+            raise PayloadGone(key) from error
+        raise

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 
 from adapters import bus, dead_letters, payloads, requests_table
+from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
 from domain.outcomes import DETAIL_TYPES, announcement_of
 from domain.requests import Reason, Status
@@ -38,7 +39,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     for number, record in pending:
         try:
             announced.append((number, record, announcement_of(record, _answer(record))))
-        except (SchemaViolated, KeyError) as error:
+        except (SchemaViolated, KeyError, PayloadGone) as error:
             _park(record, error)
     try:
         errors = bus.publish([announcement for _, _, announcement in announced])
@@ -92,6 +93,8 @@ def _measure(record: dict) -> None:
     metrics.add_dimension(
         "use_case", "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
     )
+    # Alarms cannot search over dimensions, so each metric is there without the use case as well.
+    metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
     metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)
     if record["status"] == Status.HELD or record.get("decided_by") == "policy":
         seconds = _seconds(record["admitted_at"], record["outcome_at"])
