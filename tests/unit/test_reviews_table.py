@@ -104,7 +104,7 @@ def test_silence_does_not_overrule_a_person(opened):
     assert (review["status"], review["decision"]) == (ReviewStatus.DECIDED, "APPROVE")
 
 
-@pytest.mark.parametrize("order", itertools.permutations(["rev-1", "rev-2", "silence"]), ids="-".join)
+@pytest.mark.parametrize("order", [*itertools.permutations(["rev-1", "rev-2", "silence"])], ids="-".join)
 def test_of_all_who_end_a_review_the_first_wins(opened, order):
     won = []
     for who in order:

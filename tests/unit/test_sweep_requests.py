@@ -1,0 +1,129 @@
+"""recovery/sweep_requests.py: what a dead process left gets its end, once, and one bad record stops nothing."""
+
+import pytest
+
+from adapters import requests_table, reviews_table
+from adapters.reviews_table import LAPSE_SECONDS, RESUME_SECONDS
+from domain.reviews import Decision, ReviewDecision
+from recovery import sweep_requests
+
+NOW = 1_800_000_000.0
+APPROVE = ReviewDecision(Decision.APPROVE, "digest", None, None, None)
+TOKEN = {"taskToken": "token-1", "output": "{}"}
+
+
+@pytest.fixture
+def sweep(stores, context):
+    """Sweep at a time; gives what was done, without the noughts."""
+
+    def run(now: float) -> dict:
+        done = sweep_requests.handler({"now": now}, context)
+        return {name: count for name, count in done.items() if count}
+
+    return run
+
+
+@pytest.fixture
+def admitted(stores, requests, control):
+    control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
+    requests.put_item(
+        Item={
+            "request_key": "acme#a-1",
+            "status": "ADMITTED",
+            "in_flight_key": "in-flight#acme#0",
+            "sweep": "OPEN#3",
+            "sweep_at": int(NOW) + 300,
+        }
+    )
+
+
+@pytest.fixture
+def opened(held):
+    review = held()
+    reviews_table.open_for(review, "reviewer", "token-1", 600, int(NOW) + 86_400, NOW)
+    return review
+
+
+def test_a_claim_past_its_deadline_is_ended_once(sweep, admitted, control):
+    assert sweep(NOW + 299) == {}
+    assert sweep(NOW + 300) == {"ended": 1}
+    assert sweep(NOW + 400) == {}
+
+    record = requests_table.find("acme#a-1")
+    assert (record["status"], record["reason"]) == ("FAILED", "DEADLINE")
+    assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
+
+
+def test_a_bad_record_stops_nothing(sweep, admitted, requests):
+    requests.put_item(
+        Item={"request_key": "a-bad-one", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1}
+    )
+
+    assert sweep(NOW + 300) == {"ended": 1, "failed": 1}
+
+
+def test_a_sweep_without_time_leaves_the_rest_to_the_next(sweep, admitted, context):
+    context.get_remaining_time_in_millis = lambda: 9_000
+
+    assert sweep(NOW + 300) == {}
+    assert requests_table.find("acme#a-1")["status"] == "ADMITTED"
+
+
+def test_a_review_that_was_never_started_is_started(sweep, held, step_functions):
+    held()
+    step_functions.add_response("start_execution", {"executionArn": "arn", "startDate": 0})
+
+    assert sweep(NOW + 121) == {"reviews_started": 1}
+    assert sweep(NOW + 122) == {}
+
+
+def test_a_review_whose_execution_is_gone_before_it_opened_is_not_let_out(sweep, held, step_functions):
+    review = held(on_silence="APPROVE")
+    step_functions.add_client_error("start_execution", "ExecutionAlreadyExists")
+    step_functions.add_response(
+        "describe_execution",
+        {"executionArn": "arn", "stateMachineArn": "arn", "status": "FAILED", "startDate": 0},
+    )
+
+    assert sweep(NOW + 121) == {"reviews_lapsed": 1}
+    record = requests_table.find(review["request_key"])
+    assert (record["status"], record["reason"]) == ("REFUSED", "REVIEW_LAPSED")
+
+
+def test_an_open_review_is_left_to_its_people(sweep, opened):
+    assert sweep(NOW + 600 + LAPSE_SECONDS - 1) == {}
+
+
+def test_an_open_review_that_outlived_its_deadline_is_not_let_out(sweep, opened):
+    assert sweep(NOW + 601 + LAPSE_SECONDS) == {"reviews_lapsed": 1}
+    assert requests_table.find(opened["request_key"])["status"] == "REFUSED"
+
+
+def test_a_decision_whose_execution_was_not_told_is_carried_there(sweep, opened, step_functions):
+    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5)
+    step_functions.add_response("send_task_success", {}, TOKEN)
+
+    assert sweep(NOW + 4 + RESUME_SECONDS) == {}
+    assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_resumed": 1}
+
+
+def test_a_decision_whose_execution_is_gone_is_given_to_its_request(sweep, opened, step_functions):
+    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5)
+    step_functions.add_client_error("send_task_success", "TaskTimedOut")
+
+    assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_lapsed": 1}
+
+    record = requests_table.find(opened["request_key"])
+    assert (record["status"], record["decided_by"]) == ("COMPLETED", "reviewer")
+
+
+def test_a_lapsed_review_that_was_not_recorded_is(sweep, opened):
+    reviews_table.lapse(opened["review_id"], Decision.APPROVE, NOW + 700)
+
+    assert sweep(NOW + 601 + LAPSE_SECONDS) == {"reviews_lapsed": 1}
+    record = requests_table.find(opened["request_key"])
+    assert (record["status"], record["decided_by"]) == ("COMPLETED", "silence")
+
+
+def test_an_index_entry_without_its_request_is_passed_over(stores):
+    assert sweep_requests._sweep("acme#gone", NOW) is None
