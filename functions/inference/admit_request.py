@@ -40,8 +40,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
     rules = policy.current()
     tenant, detail = None, None
     try:
-        tenant = _tenant(event, rules, context)
         detail = _detail(event)
+        tenant = _tenant(event, rules, context)
         check_text(detail)
         schemas.check_request(detail)
         check_conversation(detail)

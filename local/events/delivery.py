@@ -5,7 +5,6 @@ entry may have any size. Bridged: PutEvents and Rule.send_to_targets. moto has c
 Step Functions target starts an execution.
 """
 
-import json
 import random
 import threading
 import time
@@ -18,7 +17,7 @@ from botocore.exceptions import ClientError
 from moto.events.exceptions import ValidationException
 from moto.events.models import EventsBackend, Rule
 
-from local.events.input import target_input
+from local.events.input import as_text, target_input
 from local.events.targets import TargetRefused, Targets
 from local.moto_names import replace, require
 from local.threads import Threads
@@ -91,7 +90,7 @@ class Delivery:
             "RETRY_ATTEMPTS": str(attempts - 1) if attempts > 1 else "",
         }
         try:
-            self.targets.send(queue, json.dumps(event, ensure_ascii=False), attributes)
+            self.targets.send(queue, as_text(event), attributes)
         except (TargetRefused, ClientError) as error:
             print(f"EventBridge: {queue} did not take an undeliverable event either: {error}")
 

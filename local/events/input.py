@@ -12,7 +12,7 @@ def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str = 
     if target.get("Input"):
         return target["Input"]
     if target.get("InputPath"):
-        return json.dumps(at_path(event, target["InputPath"]), ensure_ascii=False)
+        return as_text(at_path(event, target["InputPath"]))
     if transformer := target.get("InputTransformer"):
         values = {name: at_path(event, path) for name, path in (transformer.get("InputPathsMap") or {}).items()}
         values |= {
@@ -23,7 +23,17 @@ def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str = 
             "aws.events.event.ingestion-time": event["time"],
         }
         return fill(transformer["InputTemplate"], values)
-    return json.dumps(event, ensure_ascii=False)
+    return as_text(event)
+
+
+def as_text(value: Any) -> str:
+    """JSON as the service sends it: half a surrogate pair, which no encoding has, stays an escape."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
 
 
 def at_path(event: Any, path: str) -> Any:

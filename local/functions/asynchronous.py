@@ -37,6 +37,11 @@ class AsynchronousInvocations:
     def submit(self, name: str, payload: bytes) -> None:
         self._threads.submit(self._run, name, payload)
 
+    @property
+    def pending(self) -> int:
+        """Invocations queued, under way or waiting to be retried."""
+        return self._threads.pending
+
     def stop(self) -> None:
         self._stopping.set()
         self._threads.stop()

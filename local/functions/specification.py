@@ -63,6 +63,8 @@ def environment(
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Names such as sync-127.0.0.1 do not resolve.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
     }
     if function.log_format == "JSON":
         values["AWS_LAMBDA_LOG_FORMAT"] = "JSON"

@@ -1,6 +1,7 @@
 """Reads a SAM template from disk and translates it, with local directories in place of uploaded packages."""
 
 import json
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,6 +74,7 @@ def _translated(body: dict[str, Any], parameters: dict[str, Any]) -> dict[str, A
         undo_mark_unicode_str_in_template,
     )
 
+    logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
     values = dict(parameters)
     to_py27_compatible_template(body, values)
     region = SimpleNamespace(region_name=values["AWS::Region"])

@@ -142,7 +142,7 @@ def test_bad_bodies_are_told_the_field_and_never_run(bulwark, raw, status, field
         ('{"request_id": "bad-control", "use_case": "sure", "query": "a\\u0007b"}', "query"),
         ('{"request_id": "bad-half", "use_case": "sure", "query": "\\udc00"}', "query"),
         ('{"request_id": "bad-depth", "use_case": "sure", "query": ' + nested(60) + "}", "query"),
-        ('{"request_id": "bad-number", "use_case": "sure", "query": "q", "metadata": {"n": 1e999}}', "metadata"),
+        ('{"request_id": "bad-value", "use_case": "sure", "query": "q", "metadata": {"n": 1}}', "metadata"),
     ],
 )
 def test_bad_events_are_refused_naming_the_field(bulwark, detail, field):
@@ -157,6 +157,14 @@ def test_bad_events_are_refused_naming_the_field(bulwark, detail, field):
     assert event["detail"]["reason"] == "INVALID_REQUEST"
     assert event["detail"]["field"].startswith(field), event
     assert event["detail"]["source_event_id"]
+
+
+def test_an_event_that_no_machine_takes_is_parked_with_the_reason(bulwark):
+    bulwark.put('{"request_id": "no-number", "use_case": "sure", "query": "q", "metadata": {"n": 1e999}}')
+
+    [letter] = wait_for(bulwark.dead_letters, "the event to be parked")
+
+    assert letter["kind"] == "event" and "InvalidExecutionInput" in letter["reason"]
 
 
 def refusals(bulwark) -> list[dict]:
