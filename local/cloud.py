@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from io import BytesIO
@@ -64,8 +65,6 @@ class Cloud:
 
     def settle(self, seconds: float = 10) -> bool:
         """Wait until no event is on its way to a target and no asynchronous invocation is under way."""
-        import time
-
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if not self.events.pending and not self._surroundings.asynchronous.pending:
@@ -120,10 +119,11 @@ class Cloud:
         from local.events.mappings import EventSourceMappings
         from local.events.targets import Targets
         from local.functions import AsynchronousInvocations, FunctionHost, lambda_api
-        from local.logs import FunctionLogs
+        from local.logs import FunctionLogs, metric_queries
         from local.surroundings import Surroundings
 
         dynamodb.install()
+        metric_queries.install()
         sqs.install()
         targets = Targets(self._clients)
         self.events = Delivery(targets)

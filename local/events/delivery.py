@@ -6,11 +6,11 @@ Step Functions target starts an execution.
 """
 
 import random
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,6 +24,8 @@ from local.threads import Threads
 
 PUT_EVENTS_LIMIT = 1_048_576
 _RETRIED_CODES = {"ThrottlingException", "TooManyRequestsException", "RequestThrottled", "ServiceUnavailable"}
+GiveUp = Callable[[str, str, int], None]
+"""Told the code, the message and the number of attempts."""
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.05, 5.0
 
 
@@ -35,7 +37,6 @@ class Delivery:
         """Every delivery is made two times, as EventBridge may: for tests."""
         self.targets = targets
         self._threads = Threads("event-delivery", concurrency)
-        self._stopping = threading.Event()
         self._put_events: Callable[..., Any] | None = None
 
     def install(self) -> None:
@@ -68,16 +69,54 @@ class Delivery:
         return self._threads.pending
 
     def stop(self) -> None:
-        self._stopping.set()
         self._threads.stop()
+
+    def deliver(
+        self,
+        target: dict[str, Any],
+        text: str,
+        event: dict[str, Any],
+        give_up: GiveUp,
+        attempts: int = 0,
+        until: float | None = None,
+    ) -> None:
+        """Send to a target, and again by its retry policy while the failure can pass."""
+        policy = target.get("RetryPolicy") or {}
+        if until is None:
+            until = time.monotonic() + int(policy.get("MaximumEventAgeInSeconds", 86_400))
+        attempts += 1
+        try:
+            self.targets.send(target["Arn"], text, target=target, event=event)
+            return
+        except TargetRefused as error:
+            give_up(error.code, str(error), attempts)
+            return
+        except ClientError as error:
+            code, message = error.response["Error"].get("Code", "Unknown"), str(error)
+            status = error.response["ResponseMetadata"].get("HTTPStatusCode", 500)
+            if status < 500 and code not in _RETRIED_CODES:
+                give_up("SDK_CLIENT_ERROR", message, attempts)
+                return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is retried
+            code, message = "INTERNAL_ERROR", f"{type(error).__name__}: {error}"
+        if attempts > int(policy.get("MaximumRetryAttempts", 185)) or time.monotonic() >= until:
+            give_up(code, message, attempts)
+            return
+        pause = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(attempts, 10)) * random.uniform(0.5, 1)
+        self._threads.submit_later(pause, self.deliver, target, text, event, give_up, attempts, until)
+
+    def submit(self, target: dict[str, Any], text: str, event: dict[str, Any], give_up: GiveUp) -> None:
+        """Deliver in a thread of its own kind."""
+        self._threads.submit(self.deliver, target, text, event, give_up)
 
     def _deliver(self, rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
         text = target_input(target, event, rule.arn, rule.name)
-        failure = self.attempt(target, text, event)
+        self.deliver(target, text, event, partial(self._give_up, rule, target, event))
+
+    def _give_up(
+        self, rule: Rule, target: dict[str, Any], event: dict[str, Any], code: str, message: str, attempts: int
+    ) -> None:
         queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-        if failure is None or self._stopping.is_set():
-            return
-        code, message, attempts = failure
         if queue is None:
             print(f"EventBridge: rule {rule.name} gave up on {target['Arn']}: {code}: {message}")
             return
@@ -93,34 +132,6 @@ class Delivery:
             self.targets.send(queue, as_text(event), attributes)
         except (TargetRefused, ClientError) as error:
             print(f"EventBridge: {queue} did not take an undeliverable event either: {error}")
-
-    def attempt(
-        self, target: dict[str, Any], text: str, event: dict[str, Any]
-    ) -> tuple[str, str, int] | None:
-        """Send, and again by the retry policy while the failure can pass; returns code, message and attempts."""
-        policy = target.get("RetryPolicy") or {}
-        most = int(policy.get("MaximumRetryAttempts", 185)) + 1
-        give_up = time.monotonic() + int(policy.get("MaximumEventAgeInSeconds", 86_400))
-        attempts = 0
-        while True:
-            attempts += 1
-            try:
-                self.targets.send(target["Arn"], text, target=target, event=event)
-                return None
-            except TargetRefused as error:
-                return error.code, str(error), attempts
-            except ClientError as error:
-                code, message = error.response["Error"].get("Code", "Unknown"), str(error)
-                status = error.response["ResponseMetadata"].get("HTTPStatusCode", 500)
-                if status < 500 and code not in _RETRIED_CODES:
-                    return "SDK_CLIENT_ERROR", message, attempts
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is retried
-                code, message = "INTERNAL_ERROR", f"{type(error).__name__}: {error}"
-            if attempts >= most or time.monotonic() >= give_up:
-                return code, message, attempts
-            pause = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(attempts, 10))
-            if self._stopping.wait(pause * random.uniform(0.5, 1)):
-                return code, message, attempts
 
 
 def entry_size(entry: dict[str, Any]) -> int:

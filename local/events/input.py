@@ -69,10 +69,10 @@ def fill(template: str, values: dict[str, Any]) -> str:
 
 def _inside_string(value: Any) -> str:
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return as_text(text)[1:-1]
 
 
 def _as_value(value: Any, template: str) -> str:
     if value is None:
         return '""' if template.lstrip().startswith("{") else ""
-    return json.dumps(value, ensure_ascii=False)
+    return as_text(value)

@@ -50,7 +50,7 @@ class Schedules:
             schedule, moment = due[arn]
             if self._stopping.wait(max(0.0, (moment - datetime.now(UTC)).total_seconds())):
                 return
-            threading.Thread(target=self._fire, args=(schedule,), name="schedule", daemon=True).start()
+            self._fire(schedule)
             following = next_firing(schedule, moment)
             if following is None:
                 del due[arn]
@@ -61,11 +61,12 @@ class Schedules:
         target = schedule["Target"]
         event = new_event("aws.scheduler", "Scheduled Event", {}, ACCOUNT, REGION)
         text = target.get("Input") or json.dumps({})
-        failure = self._delivery.attempt(target, text, event)
-        queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-        if failure and queue:
-            code, message, _ = failure
-            self._delivery.targets.send(queue, text, {"ERROR_CODE": code, "ERROR_MESSAGE": message[:1000]})
+
+        def give_up(code: str, message: str, _: int) -> None:
+            if queue := (target.get("DeadLetterConfig") or {}).get("Arn"):
+                self._delivery.targets.send(queue, text, {"ERROR_CODE": code, "ERROR_MESSAGE": message[:1000]})
+
+        self._delivery.submit(target, text, event, give_up)
 
 
 def next_firing(schedule: dict[str, Any], after: datetime) -> datetime | None:

@@ -1,11 +1,11 @@
 """Sends a text to any target by its ARN, within the size that the target takes."""
 
-import json
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from local.events.input import as_text
 from local.functions.asynchronous import ASYNC_LIMIT
 
 STATES_INPUT_LIMIT = 262_144
@@ -76,7 +76,7 @@ class Targets:
         entry = {
             "Source": event.get("source", "lambda"),
             "DetailType": event.get("detail-type", "Lambda Function Invocation Result"),
-            "Detail": json.dumps(event["detail"], ensure_ascii=False) if event else text,
+            "Detail": as_text(event["detail"]) if event else text,
             "Resources": event.get("resources", []),
             "EventBusName": arn.rpartition("/")[2],
         }
