@@ -38,10 +38,11 @@ logger = Logger()
 def handler(event: dict, context: LambdaContext) -> dict:
     moment, execution_name = now(), event["execution_name"]
     rules = policy.current()
-    tenant, detail = None, None
+    tenant, detail = None, _detail(event)
     try:
-        detail = _detail(event)
         tenant = _tenant(event, rules, context)
+        if detail is None:
+            raise RequestRefused(Reason.INVALID_REQUEST, "detail must be a JSON object.", "detail")
         check_text(detail)
         schemas.check_request(detail)
         check_conversation(detail)
@@ -78,11 +79,9 @@ def _tenant(event: dict, rules: Policy, context: LambdaContext) -> Tenant:
     return tenant
 
 
-def _detail(event: dict) -> dict:
+def _detail(event: dict) -> dict | None:
     detail = json.loads(payloads.get(event["detail_ref"])) if "detail_ref" in event else event.get("detail")
-    if not isinstance(detail, dict):
-        raise RequestRefused(Reason.INVALID_REQUEST, "detail must be a JSON object.", "detail")
-    return detail
+    return detail if isinstance(detail, dict) else None
 
 
 def _channel(event: dict) -> str:

@@ -141,6 +141,13 @@ def test_who_may_ask_what_is_the_policy_s(admit, stored, raw, reason, key):
     assert stored(key)["status"] == "REFUSED"
 
 
+def test_a_stranger_is_told_the_id_it_sent(admit, stored):
+    admit(event(source="nobody.app"))
+
+    record = stored("-#event:event-1")
+    assert (record["request_id"], record["tenant"]) == ("ticket-1", "-")
+
+
 def test_a_tenant_in_the_body_is_refused_and_one_of_the_token_counts(admit, stored):
     assert admit(event(tenant="globex", user_id="proven"))["request"]["tenant"] == "globex"
     assert stored("globex#ticket-1")["user_id"] == "proven"
