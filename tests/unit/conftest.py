@@ -44,6 +44,7 @@ def environment(monkeypatch, tmp_path_factory) -> None:
         "POLICY_APPLICATION": "bulwark",
         "POLICY_ENVIRONMENT": "dev",
         "POLICY_PROFILE": "runtime",
+        "POWERTOOLS_SERVICE_NAME": "bulwark",
         "GUARDRAIL_ID": "guardrail",
         "GUARDRAIL_VERSION": "1",
         "INFERENCE_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:inference",

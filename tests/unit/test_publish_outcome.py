@@ -182,8 +182,7 @@ def test_a_replay_announces_what_is_stored(publish, requests, bus, context):
 
 
 def measured(capsys) -> list[dict]:
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    return lines
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
 
 
 def test_an_outcome_is_measured_by_use_case(publish, capsys):
@@ -191,6 +190,12 @@ def test_an_outcome_is_measured_by_use_case(publish, capsys):
 
     [line] = measured(capsys)
     assert (line["use_case"], line["Completed"], line["Latency"]) == ("general_question", [1.0], [2.12])
+    # Alarms look at the first, the dashboard at the second.
+    dimensions = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+    assert {frozenset(one) for one in dimensions} == {
+        frozenset({"service"}),
+        frozenset({"service", "use_case"}),
+    }
 
 
 @pytest.mark.parametrize("reason", ["INVALID_REQUEST", "UNKNOWN_TENANT", "UNKNOWN_USE_CASE"])
