@@ -31,7 +31,10 @@ MACHINE_SECONDS = 240
 def policy() -> dict:
     """The shipped policy with one use case that is always released and one that is always held."""
     document = json.loads((ROOT / "policies/runtime.json").read_text())
-    document["confidence"] |= {"sure": {"intercept": 20, "weights": {}}, "unsure": {"intercept": -20, "weights": {}}}
+    document["confidence"] |= {
+        "sure": {"intercept": 20, "weights": {}},
+        "unsure": {"intercept": -20, "weights": {}},
+    }
     tenant = document["tenants"]["acme"]
     tenant |= {"requests_per_minute": 1_000_000, "requests_in_flight": 1_000_000}
     for name in ("sure", "unsure"):
@@ -49,14 +52,18 @@ class Announcements:
     def __init__(self, cloud: embedded.Cloud, name: str = "soak") -> None:
         self._sqs = cloud.client("sqs")
         self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
         bus = cloud.outputs["EventBusName"]
         cloud.client("events").put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["bulwark"]}')
         cloud.client("events").put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "q", "Arn": arn}])
         self.ids: dict[str, set[str]] = defaultdict(set)
 
     def drain(self) -> None:
-        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
             for message in messages:
                 detail = json.loads(message["Body"])["detail"]
                 self.ids[detail["request_id"]].add(detail["event_id"])
@@ -82,7 +89,11 @@ def send(cloud: embedded.Cloud, requests: list[dict]) -> None:
 
 def records(cloud: embedded.Cloud) -> dict[str, dict]:
     pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.outputs["RequestsTable"])
-    found = [{name: next(iter(value.values())) for name, value in item.items()} for p in pages for item in p["Items"]]
+    found = [
+        {name: next(iter(value.values())) for name, value in item.items()}
+        for p in pages
+        for item in p["Items"]
+    ]
     return {record["request_id"]: record for record in found}
 
 
@@ -110,12 +121,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kill-every", type=float, default=0.7, help="seconds between two killed workers; 0 kills none")
+    parser.add_argument(
+        "--kill-every", type=float, default=0.7, help="seconds between two killed workers; 0 kills none"
+    )
     options = parser.parse_args()
     random.seed(options.seed)
-    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
 
-    with embedded.start(ROOT / "template.yaml", stack_name="bulwark-soak", policy=policy(), schedules=False) as cloud:
+    with embedded.start(
+        ROOT / "template.yaml", stack_name="bulwark-soak", policy=policy(), schedules=False
+    ) as cloud:
         announcements = Announcements(cloud)
         cloud.load_faults({"faults": [{"kind": "throttle", "probability": MODEL_FAILURE_SHARE}]})
         requests = [
@@ -143,7 +157,8 @@ def main() -> int:
             time.sleep(2)
             announcements.drain()
             done = {key: record for key, record in records(cloud).items() if record["status"] != "ADMITTED"}
-            say(f"{len(done)} outcomes, {len(announcements.ids)} announced, {killed} workers killed")
+            said = f"{len(done)} outcomes, {len(announcements.ids)} announced, {killed} workers killed"
+            print(said, file=sys.stderr)
             if len(done) >= len(requests) and len(announcements.ids) >= len(requests):
                 break
             if len(announcements.ids) == len(done) and time.monotonic() - started > MACHINE_SECONDS + 60:

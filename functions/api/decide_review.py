@@ -14,7 +14,7 @@ from domain.reviews import DecisionInvalid, ReviewDecision, ReviewStatus, read_d
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     review, moment = visible_review(event["pathParameters"]["review_id"], caller), now()

@@ -18,7 +18,7 @@ LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads")

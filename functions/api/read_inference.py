@@ -11,7 +11,7 @@ from domain.requests import request_key
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("callers", "operators")

@@ -12,7 +12,7 @@ from domain.callers import Caller
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     review = visible_review(event["pathParameters"]["review_id"], caller)

@@ -18,7 +18,7 @@ PROVEN_FIELDS = ("user_id", "subject_id")
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("callers")

@@ -14,12 +14,11 @@ DETAIL_TYPES = {
     Status.REFUSED: "InferenceRefused",
     Status.FAILED: "InferenceFailed",
 }
-# Attributes of a record that its announcement carries as they are.
-_ANNOUNCED = (
+# Attributes of a record that its announcement carries, numbers as JSON has them.
+ANNOUNCED = (
     "tenant request_id use_case policy_version outcome_at reason message field source_event_id "
-    "retry_after_seconds review_id decided_by model due_at"
+    "retry_after_seconds review_id decided_by model due_at confidence cost_usd"
 ).split()
-_ANNOUNCED_NUMBERS = ("confidence", "cost_usd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +73,13 @@ def event_id_of(record: dict) -> str:
 def announcement_of(record: dict, answer: str | None = None) -> tuple[str, dict]:
     """The event, detail-type and detail, that announces a record's outcome."""
     detail: dict = {"event_id": event_id_of(record)}
-    detail |= {name: record[name] for name in _ANNOUNCED if record.get(name) is not None}
-    detail |= {name: float(record[name]) for name in _ANNOUNCED_NUMBERS if record.get(name) is not None}
-    if isinstance(detail.get("retry_after_seconds"), Decimal):
-        detail["retry_after_seconds"] = int(detail["retry_after_seconds"])
+    detail |= {name: _plain(record[name]) for name in ANNOUNCED if record.get(name) is not None}
     if answer is not None:
         detail["answer"] = answer
     return DETAIL_TYPES[Status(record["status"])], detail
+
+
+def _plain(value: object) -> object:
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value == value.to_integral_value() else float(value)

@@ -5,6 +5,8 @@ import json
 # A state's input and output share 262,144 bytes with everything around the prompt
 # (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
 MAX_RENDERED_BYTES = 200 * 1024
+MAX_BYTES_PER_CHARACTER = 4  # of UTF-8; a character that JSON escapes is escaped in the body already
+MARKUP_BYTES = 150  # what guarded() puts around a text, and more
 # Passages are judged as well as leaned on: an attack may hide in a document.
 PASSAGE_QUALIFIERS = ["grounding_source", "guard_content"]
 QUERY_QUALIFIERS = ["query", "guard_content"]
@@ -25,5 +27,9 @@ def render(detail: dict) -> dict:
     }
 
 
-def rendered_bytes(rendered: dict) -> int:
-    return len(json.dumps(rendered, ensure_ascii=False).encode())
+def fits(rendered: dict, body: str, room: int) -> bool:
+    """Whether a rendered request has room in a state; its body's length tells, unless it comes close."""
+    pieces = len(rendered["messages"]) + len(rendered["passages"]) + 1
+    if len(body) * MAX_BYTES_PER_CHARACTER + pieces * MARKUP_BYTES <= room:
+        return True
+    return len(json.dumps(rendered, ensure_ascii=False).encode()) <= room

@@ -13,7 +13,7 @@ from domain.errors import ReviewNotHeld
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> None:
     review, moment = event["review"], now()
     expires_at = int(moment) + review["review_days"] * DAY_SECONDS

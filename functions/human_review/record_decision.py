@@ -10,7 +10,7 @@ from domain.reviews import ReviewStatus, rule_on
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     review_id, moment = event["review_id"], now()
     review = reviews_table.find(review_id) or {}

@@ -11,7 +11,7 @@ from adapters.requests_table import Claim, LimitReached
 from domain.confidence import query_signals
 from domain.limits import seconds_to_next_minute, shard_of
 from domain.policy import Policy, Tenant, UseCase
-from domain.prompts import MAX_RENDERED_BYTES, render, rendered_bytes
+from domain.prompts import MAX_RENDERED_BYTES, fits, render
 from domain.requests import (
     Reason,
     Request,
@@ -34,7 +34,7 @@ RETRIEVED_PASSAGE_BYTES = 8 * 1024
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     moment, execution_name = now(), event["execution_name"]
     rules = policy.current()
@@ -209,7 +209,7 @@ def _plan(request: Request, detail: dict, use_case: UseCase, claim: Claim) -> di
         "retrieve": retrieve,
         "retrieval_query": detail["query"][:1000],
     }
-    if rendered_bytes(rendered) <= room:
+    if fits(rendered, request.body, room):
         return plan | rendered | {"payload_ref": ""}
     # Too large for a state: the bucket has the body already, and InvokeLargeModel reads it there.
     ref = claim.record.get("payload_ref") or payloads.put_event(canonical(detail).encode())

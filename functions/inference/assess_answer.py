@@ -18,7 +18,7 @@ from domain.reviews import draft_digest
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     moment = now()
     rules = policy.current()

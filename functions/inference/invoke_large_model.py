@@ -11,7 +11,7 @@ from domain.prompts import render
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     rendered = render(json.loads(payloads.get(event["payload_ref"])))
     content = [*rendered["passages"], *event["passages"], rendered["query"]]

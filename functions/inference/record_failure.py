@@ -10,7 +10,7 @@ from domain.outcomes import failure_of
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name", clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     request = event["request"]
     verdict = failure_of(event["attempts"])

@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from adapters import bus, dead_letters, payloads, requests_table
 from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
-from domain.outcomes import DETAIL_TYPES, announcement_of
+from domain.outcomes import ANNOUNCED, DETAIL_TYPES, announcement_of
 from domain.requests import Reason, Status
 
 # Their use case is whatever the producer wrote: a dimension has to stay bounded.
@@ -19,9 +19,11 @@ _UNKNOWN_USE_CASE = {Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.UNKNO
 
 logger = Logger()
 _deserialize = TypeDeserializer().deserialize
+# What of a record is announced and measured; the rest of an image, its words above all, is not even read.
+_READ = (*ANNOUNCED, "request_key", "status", "admitted_at", "deliver", "answer", "answer_ref")
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> dict:
     """Takes a stream batch, or {"replay": [request_key]} from `bulwark replay-dlq`."""
     if "replay" in event:
@@ -63,7 +65,7 @@ def _is_outcome(change: dict) -> bool:
 
 
 def _read(image: dict) -> dict:
-    return {name: _deserialize(value) for name, value in image.items()}
+    return {name: _deserialize(image[name]) for name in _READ if name in image}
 
 
 def _answer(record: dict) -> str | None:

@@ -11,7 +11,7 @@ from adapters import policy
 logger = Logger()
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> None:
     document = json.loads(base64.b64decode(event["content"]))
     version = policy.load(document).version

@@ -13,7 +13,7 @@ MAX_INPUT_BYTES = 262_144
 logger = Logger()
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> dict:
     failures = []
     for record in event["Records"]:

@@ -20,7 +20,7 @@ DEADLINE_MESSAGE = (
 logger = Logger()
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> dict:
     """Looks at every request that is due; `now` in the event (epoch seconds) stands for the clock in drills."""
     moment = event.get("now") or now()

@@ -1,9 +1,12 @@
 """domain/prompts.py: a request as Converse reads it, with its parts marked for the guardrail."""
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.prompts import render, rendered_bytes
+from domain.prompts import fits, render
+from domain.requests import canonical
 
 DETAIL = {
     "query": "How long?",
@@ -33,8 +36,13 @@ def test_what_is_not_there_is_empty():
     assert render({"query": "How long?"}) | {"query": {}} == {"messages": [], "passages": [], "query": {}}
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_size_is_counted_in_bytes(text):
-    grown = rendered_bytes(render({"query": "x" + text})) - rendered_bytes(render({"query": "x"}))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
-    assert grown >= len(text.encode())
+
+@given(TEXTS, st.lists(TEXTS, max_size=20), st.integers(0, 6000))
+def test_what_is_said_to_fit_does_fit(query, passages, room):
+    detail = {"query": query, "passages": [{"id": "p", "text": text} for text in passages]}
+    rendered = render(detail)
+    size = len(json.dumps(rendered, ensure_ascii=False).encode())
+
+    assert fits(rendered, canonical(detail), room) == (size <= room)

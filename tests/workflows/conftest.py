@@ -21,7 +21,10 @@ def policy_for_tests() -> dict:
     """The shipped policy, and use cases whose confidence is known beforehand."""
     policy = json.loads((ROOT / "policies/runtime.json").read_text())
     policy["version"] = "tests"
-    policy["confidence"] |= {"sure": {"intercept": 20, "weights": {}}, "unsure": {"intercept": -20, "weights": {}}}
+    policy["confidence"] |= {
+        "sure": {"intercept": 20, "weights": {}},
+        "unsure": {"intercept": -20, "weights": {}},
+    }
     base = policy["use_cases"]["general_question"] | {"confidence_threshold": 0.5}
     base.pop("knowledge_base", None)
 
@@ -61,7 +64,11 @@ class Bulwark:
 
     def send(self, use_case: str = "sure", source: str = "acme.app", **detail: Any) -> str:
         """Put an InferenceRequested on the bus; gives its request id."""
-        detail = {"request_id": f"t-{uuid.uuid4().hex}", "use_case": use_case, "query": "What is a ledger?"} | detail
+        detail = {
+            "request_id": f"t-{uuid.uuid4().hex}",
+            "use_case": use_case,
+            "query": "What is a ledger?",
+        } | detail
         self.put(detail, source)
         return detail["request_id"]
 
@@ -82,7 +89,9 @@ class Bulwark:
 
     def item(self, table: str, key: dict[str, str]) -> dict | None:
         typed = {name: {"S": value} for name, value in key.items()}
-        found = self.cloud.client("dynamodb").get_item(TableName=self.outputs[table], Key=typed, ConsistentRead=True)
+        found = self.cloud.client("dynamodb").get_item(
+            TableName=self.outputs[table], Key=typed, ConsistentRead=True
+        )
         return plain(found["Item"]) if "Item" in found else None
 
     def outcome(self, request_id: str, *statuses: str) -> dict:
@@ -125,7 +134,9 @@ class Bulwark:
 
         return wait_for(opened, f"{review_id} to be open for a {tier}")
 
-    def call(self, method: str, path: str, body: Any = None, user: str = "Caller", raw: bytes | None = None) -> Any:
+    def call(
+        self, method: str, path: str, body: Any = None, user: str = "Caller", raw: bytes | None = None
+    ) -> Any:
         """Call the HTTP API as a local user; gives (status, body)."""
         import urllib.error
         import urllib.request
@@ -185,10 +196,15 @@ class Bulwark:
         machine = self.outputs["HumanReviewStateMachineArn"]
         arn = f"{machine.replace(':stateMachine:', ':execution:')}:{review_id}"
         wait_for(
-            lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", f"review {review_id} to end"
+            lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING",
+            f"review {review_id} to end",
         )
         history = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-        return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in history
+            if "stateEnteredEventDetails" in event
+        ]
 
     def invoke(self, function: str, payload: dict) -> Any:
         result, error = self.cloud.functions.invoke(function, payload)
@@ -203,7 +219,10 @@ class Bulwark:
         for message in messages.get("Messages", []):
             attributes = message.get("MessageAttributes", {})
             taken.append(
-                {"body": json.loads(message["Body"]), **{name: one["StringValue"] for name, one in attributes.items()}}
+                {
+                    "body": json.loads(message["Body"]),
+                    **{name: one["StringValue"] for name, one in attributes.items()},
+                }
             )
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return taken

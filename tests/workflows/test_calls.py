@@ -78,7 +78,11 @@ def test_a_guardrail_block_is_unprocessable(bulwark):
 def test_a_call_that_cannot_be_admitted_may_be_sent_again(bulwark):
     function = bulwark.cloud.stack.physical_id("AdmitRequestFunction")
     bulwark.cloud.load_faults(
-        {"services": [{"service": "lambda", "error": "ResourceNotFoundException", "contains": function, "count": 1}]}
+        {
+            "services": [
+                {"service": "lambda", "error": "ResourceNotFoundException", "contains": function, "count": 1}
+            ]
+        }
     )
     request = body()
 
@@ -90,7 +94,10 @@ def test_a_call_that_cannot_be_admitted_may_be_sent_again(bulwark):
 
 
 def test_a_large_call_goes_by_reference(bulwark):
-    passage = {"id": "tome", "text": "A ledger is a book of accounts. " + "It has many, many pages. " * 20_000}
+    passage = {
+        "id": "tome",
+        "text": "A ledger is a book of accounts. " + "It has many, many pages. " * 20_000,
+    }
 
     status, view = bulwark.call("POST", "/inferences", body(passages=[passage]))
 

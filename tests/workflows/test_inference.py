@@ -7,7 +7,14 @@ from jsonschema import Draft202012Validator
 
 from .conftest import ROOT, Bulwark, wait_for
 
-ANSWERED = ["AdmitRequest", "RouteByAdmission", "RouteToModel", "InvokeModel", "RouteByAnswer", "AssessAnswer"]
+ANSWERED = [
+    "AdmitRequest",
+    "RouteByAdmission",
+    "RouteToModel",
+    "InvokeModel",
+    "RouteByAnswer",
+    "AssessAnswer",
+]
 RELEASED = [*ANSWERED, "RouteByConfidence", "ReturnOutcome"]
 
 
@@ -90,7 +97,9 @@ def test_a_guardrail_block_refuses(bulwark):
 def test_personal_data_in_an_answer_is_held(bulwark):
     passage = {"id": "p", "text": "Write to jane.roe@example.com about a refund of the ledger."}
 
-    record = bulwark.outcome(bulwark.send("sure", query="Whom do I write to about a refund?", passages=[passage]))
+    record = bulwark.outcome(
+        bulwark.send("sure", query="Whom do I write to about a refund?", passages=[passage])
+    )
 
     assert (record["status"], record["reason"]) == ("HELD", "GUARDRAIL_FINDING")
     assert record["findings"] == ["SensitiveInformationPolicy:EMAIL"]
@@ -181,7 +190,10 @@ def test_a_large_request_walks_the_chain_as_well(bulwark):
 
 
 def test_an_event_too_large_for_delivery_is_restarted_by_reference(bulwark):
-    passage = {"id": "tome", "text": "A ledger is a book of accounts. " + "It has many, many pages. " * 36_000}
+    passage = {
+        "id": "tome",
+        "text": "A ledger is a book of accounts. " + "It has many, many pages. " * 36_000,
+    }
     request_id = bulwark.send("sure", query="What is a ledger?", passages=[passage])
 
     record = bulwark.outcome(request_id)
@@ -325,7 +337,9 @@ def test_the_dead_letter_queue_is_tried_again_when_it_does_not_take_the_event(bu
 
 def test_an_admission_whose_answer_is_lost_is_not_a_duplicate_of_itself(bulwark):
     """The claim is written, the process dies before it says so, and the retry finds the claim to be its own."""
-    service_fault(bulwark, "dynamodb", "InternalServerError", operation="TransactWriteItems", after=True, count=1)
+    service_fault(
+        bulwark, "dynamodb", "InternalServerError", operation="TransactWriteItems", after=True, count=1
+    )
 
     assert bulwark.outcome(bulwark.send("sure"))["status"] == "COMPLETED"
 
@@ -335,7 +349,8 @@ def test_limits_refuse_and_say_when_to_come_back(bulwark):
     keys = [f"in-flight#globex#{shard}" for shard in range(2)]
     for key in keys:
         policy.put_item(
-            TableName=bulwark.outputs["ControlTable"], Item={"control_key": {"S": key}, "count": {"N": "1000"}}
+            TableName=bulwark.outputs["ControlTable"],
+            Item={"control_key": {"S": key}, "count": {"N": "1000"}},
         )
     request_id = bulwark.send("general_question", source="globex.app")
 
@@ -354,5 +369,7 @@ def test_every_place_in_flight_is_given_back(bulwark):
 
     counters = bulwark.cloud.client("dynamodb").scan(TableName=bulwark.outputs["ControlTable"])["Items"]
 
-    in_flight = {c["control_key"]["S"]: int(c["count"]["N"]) for c in counters if "in-flight" in c["control_key"]["S"]}
+    in_flight = {
+        c["control_key"]["S"]: int(c["count"]["N"]) for c in counters if "in-flight" in c["control_key"]["S"]
+    }
     assert in_flight and set(in_flight.values()) == {0}
