@@ -1,0 +1,24 @@
+"""The `bulwark` command. Each command brings its own imports when it runs, so that help is quick."""
+
+import typer
+
+from local.cli import dead_letters, demo, embedded, policy, requests, reviews, send
+from local.cli.exits import EXIT_CODES
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="""Bulwark: an event in; an answer, or a person, out.
+
+    Begin with [bold]bulwark demo[/]. To work with it, start [bold]bulwark up[/] in one terminal and use the
+    other commands in a second one. The same commands work on a deployed stack with [bold]--stack NAME[/],
+    except those of the embedded AWS alone (up, demo, faults).""",
+    epilog=EXIT_CODES,
+)
+for group in (demo, embedded, send, requests, reviews, dead_letters, policy):
+    group.register(app)
+
+
+def main() -> None:
+    app(prog_name="bulwark")
