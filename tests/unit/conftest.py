@@ -257,9 +257,7 @@ def call(context) -> Callable[..., tuple[int, Any]]:
         event = {
             "requestContext": {
                 "requestId": "call-1",
-                "authorizer": {
-                    "jwt": {"claims": {"sub": user_id, "cognito:groups": f"[{' '.join(groups)}]"}}
-                },
+                "authorizer": {"jwt": {"claims": {"sub": user_id, "cognito:groups": f"[{' '.join(groups)}]"}}},
             },
             "pathParameters": path,
             "queryStringParameters": query,

@@ -22,9 +22,7 @@ ATTEMPT = {"model": "nova-pro", "error": "TRUNCATED_ANSWER", "input_tokens": 100
 @pytest.fixture
 def assess(stores, rules, clock, context, requests, control):
     """Judge an answer to an admitted request; gives what the state machine gets and what is stored."""
-    requests.put_item(
-        Item={"request_key": "acme#r-1", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1}
-    )
+    requests.put_item(Item={"request_key": "acme#r-1", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1})
     control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
 
     def run(answer: dict, use_case: str = "general_question", attempts=(), scores=()):
@@ -86,9 +84,7 @@ def test_a_review_holds_references_only(assess):
         (
             converse_result(
                 "Mail a@b.c",
-                guardrail={
-                    "SensitiveInformationPolicy": {"PiiEntities": [{"Type": "EMAIL", "Match": "a@b.c"}]}
-                },
+                guardrail={"SensitiveInformationPolicy": {"PiiEntities": [{"Type": "EMAIL", "Match": "a@b.c"}]}},
             ),
             "general_question",
             "HELD",

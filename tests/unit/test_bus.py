@@ -19,9 +19,7 @@ def test_events_are_published_in_their_order(bus, sample):
 
     events = bus()
     assert [event["detail"]["request_id"] for event in events] == [f"r-{number}" for number in range(count)]
-    assert {(event["source"], event["detail-type"]) for event in events} == {
-        ("bulwark", "InferenceCompleted")
-    }
+    assert {(event["source"], event["detail-type"]) for event in events} == {("bulwark", "InferenceCompleted")}
 
 
 def test_a_malformed_event_does_not_leave(bus, sample):

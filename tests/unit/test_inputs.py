@@ -19,9 +19,7 @@ def world(held, rules, bus, dead_letters, clock, monkeypatch, sample):
     """A held request and its review, under the ids the inputs use, and machines that do as they are told."""
     review = held("ticket-4711", use_case="product_support", draft_digest=draft_digest_of_inputs())
     reviews_table.open_for(review, "reviewer", "token", 600, int(NOW) + 86_400, NOW)
-    payloads.put(
-        "events/2f0d1c9a-7b53-4e0e-8f43-51d0c6c1a7e2.json", json.dumps(sample("InferenceRequested")).encode()
-    )
+    payloads.put("events/2f0d1c9a-7b53-4e0e-8f43-51d0c6c1a7e2.json", json.dumps(sample("InferenceRequested")).encode())
     monkeypatch.setattr(workflows, "resume_review", lambda token: True)
     monkeypatch.setattr(workflows, "infer", lambda execution_input: {"request_key": review["request_key"]})
     monkeypatch.setattr(
@@ -32,9 +30,7 @@ def world(held, rules, bus, dead_letters, clock, monkeypatch, sample):
 
 
 def draft_digest_of_inputs() -> str:
-    return json.loads((ROOT / "events/inputs/AwaitReviewerFunction.json").read_text())["review"][
-        "draft_digest"
-    ]
+    return json.loads((ROOT / "events/inputs/AwaitReviewerFunction.json").read_text())["review"]["draft_digest"]
 
 
 def run(path: Path, template: dict, context) -> dict | None:

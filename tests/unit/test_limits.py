@@ -16,9 +16,7 @@ DIGESTS = [f"{number:08x}" + "0" * 56 for number in range(MAX_SHARDS * 50)]
 def test_the_shares_add_up_to_the_tenant_s_limits(per_minute, in_flight):
     tenant = Tenant("acme", frozenset(), per_minute, in_flight)
 
-    shards = {
-        shard.rate_key: shard for shard in (shard_of(tenant, digest, 60) for digest in DIGESTS[: 16 * 15])
-    }
+    shards = {shard.rate_key: shard for shard in (shard_of(tenant, digest, 60) for digest in DIGESTS[: 16 * 15])}
 
     assert sum(shard.rate_limit for shard in shards.values()) == per_minute
     assert sum(shard.in_flight_limit for shard in shards.values()) == in_flight

@@ -53,9 +53,7 @@ def answer():
         ({"stop_reason": "guardrail_intervened"}, 0.0, True, Status.REFUSED, Reason.GUARDRAIL_BLOCKED),
     ],
 )
-def test_only_what_the_policy_trusts_is_released(
-    answer, use_case, change, confidence, always_review, status, reason
-):
+def test_only_what_the_policy_trusts_is_released(answer, use_case, change, confidence, always_review, status, reason):
     use_case = dataclasses.replace(use_case, confidence_threshold=0.8, always_review=always_review)
 
     verdict = judge(dataclasses.replace(answer, **change), confidence, use_case)
@@ -93,10 +91,7 @@ def test_a_failure_names_each_model_with_its_error():
 
 def test_an_event_id_is_the_same_for_every_copy_and_no_other():
     assert event_id_of(RECORD) == event_id_of(RECORD | {"expires_at": 1, "sweep": "OPEN#1"})
-    assert (
-        len({event_id_of(RECORD | change) for change in ({}, {"status": "HELD"}, {"outcome_at": "later"})})
-        == 3
-    )
+    assert len({event_id_of(RECORD | change) for change in ({}, {"status": "HELD"}, {"outcome_at": "later"})}) == 3
     # Consumers have seen it: a change of the recipe announces everything anew.
     assert event_id_of(RECORD) == "9189f54637036c10d45218b3c2ad6699"
 

@@ -85,9 +85,7 @@ def test_a_new_policy_replaces_the_old(deployed, policy_document, wait):
 
 
 @pytest.mark.parametrize("bad", [None, "{", "[]", '{"version": "two"}', "contradiction"])
-def test_the_last_good_policy_outlives_a_bad_one_and_gives_way_to_the_next(
-    deployed, policy_document, wait, bad
-):
+def test_the_last_good_policy_outlives_a_bad_one_and_gives_way_to_the_next(deployed, policy_document, wait, bad):
     deployed.content = version(policy_document, "one")
     policy.current()
     contradiction = {"risk_classes": {}}

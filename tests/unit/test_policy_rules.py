@@ -54,9 +54,7 @@ def test_a_name_that_leads_nowhere_is_told_with_its_path(policy_document, path, 
 def test_a_producer_belongs_to_one_tenant(policy_document):
     change(policy_document, "tenants.globex.producers.0.source", "acme.app")
 
-    with pytest.raises(
-        PolicyInvalid, match=r"tenants\.globex\.producers: acme\.app of account own is acme's"
-    ):
+    with pytest.raises(PolicyInvalid, match=r"tenants\.globex\.producers: acme\.app of account own is acme's"):
         Policy.from_json(policy_document)
 
 

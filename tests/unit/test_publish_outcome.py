@@ -36,9 +36,7 @@ def record(number: int = 1, **changes: object) -> dict:
 
 def change(new: dict, old: dict | None = None, number: int = 1) -> dict:
     images = {"NewImage": new, "OldImage": old or {"status": "ADMITTED"}}
-    typed = {
-        image: {name: serialize(value) for name, value in values.items()} for image, values in images.items()
-    }
+    typed = {image: {name: serialize(value) for name, value in values.items()} for image, values in images.items()}
     return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": str(100 + number), **typed}}
 
 

@@ -61,9 +61,7 @@ def test_the_shipped_score_weighs_only_signals_there_are():
 
 def test_the_shipped_threshold_is_within_reach_and_not_free():
     threshold = SHIPPED["use_cases"]["general_question"]["confidence_threshold"]
-    prose = confidence_of(
-        signals("A stone can be a gift.", query_signals("Write a line on a stone")), OPEN_QUESTION
-    )
+    prose = confidence_of(signals("A stone can be a gift.", query_signals("Write a line on a stone")), OPEN_QUESTION)
     claim = confidence_of(
         signals("As an AI language model, I guess 4.5 million.", query_signals("What is the number?")),
         OPEN_QUESTION,
@@ -95,9 +93,7 @@ def test_a_weight_has_its_sign(name):
     assert rises == (OPEN_QUESTION.weights[name] > 0)
 
 
-@pytest.mark.parametrize(
-    "run", ["i ", "i'", "not ", "1", "1,", "as an ", "m", "mmillio", "é", "’", "=", "a a "]
-)
+@pytest.mark.parametrize("run", ["i ", "i'", "not ", "1", "1,", "as an ", "m", "mmillio", "é", "’", "=", "a a "])
 def test_a_hostile_text_takes_no_longer_than_its_length(run):
     begun = time.process_time()
 

@@ -18,9 +18,7 @@ def fail(stores, clock, context):
 
 
 def test_a_failure_is_recorded_with_its_reason(fail, requests):
-    requests.put_item(
-        Item={"request_key": "acme#r-1", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1}
-    )
+    requests.put_item(Item={"request_key": "acme#r-1", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1})
 
     assert fail() == {"status": "FAILED"}
 

@@ -20,9 +20,7 @@ def message(body: str, number: int = 1, **attributes: str) -> dict:
     return {
         "messageId": f"m-{number}",
         "body": body,
-        "messageAttributes": {
-            name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()
-        },
+        "messageAttributes": {name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()},
     }
 
 

@@ -63,9 +63,7 @@ def test_two_tenants_may_use_the_same_id(claim, rules, requests):
     assert requests.scan()["Count"] == 2
 
 
-@pytest.mark.parametrize(
-    ("limit", "which"), [("requests_per_minute", "rate"), ("requests_in_flight", "in_flight")]
-)
+@pytest.mark.parametrize(("limit", "which"), [("requests_per_minute", "rate"), ("requests_in_flight", "in_flight")])
 def test_a_limit_stops_the_next_request_and_leaves_nothing_of_it(claim, requests, limit, which):
     for number in range(2):
         claim(f"r-{number}", limits={limit: 2})
@@ -87,6 +85,13 @@ def test_the_next_minute_has_its_own_rate(claim):
     claim("r-1", limits={"requests_per_minute": 1})
 
     assert claim("r-2", now=NOW + 60, limits={"requests_per_minute": 1}).ours
+
+
+def test_a_rate_counter_goes_with_its_day_and_a_place_counter_stays(claim, control):
+    claim()
+
+    expiring = {item["control_key"].split("#")[0] for item in control.scan()["Items"] if "expires_at" in item}
+    assert expiring == {"rate"}
 
 
 def test_an_outcome_frees_its_place_once(claim, control, requests):

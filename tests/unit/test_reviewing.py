@@ -101,10 +101,7 @@ def position(value: object) -> str:
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        *[
-            ({"limit": limit}, "limit")
-            for limit in ("0", "101", "-1", "1.5", "", "ten", "\u0661", "9" * 5000)
-        ],
+        *[({"limit": limit}, "limit") for limit in ("0", "101", "-1", "1.5", "", "ten", "\u0661", "9" * 5000)],
         *[
             ({"next": token}, "next")
             for token in (

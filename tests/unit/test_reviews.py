@@ -66,9 +66,7 @@ def test_a_decision_that_is_none_is_told_by_its_field(body, field):
     assert invalid.value.args[0] == field
 
 
-VALUES = (
-    st.none() | st.text() | st.integers() | st.lists(st.text()) | st.sampled_from([*Decision, *REASON_CODES])
-)
+VALUES = st.none() | st.text() | st.integers() | st.lists(st.text()) | st.sampled_from([*Decision, *REASON_CODES])
 FIELDS = st.sampled_from(["decision", "draft_digest", "answer", "reason_code", "comment", "else"])
 
 

@@ -112,9 +112,7 @@ def test_no_refusal_repeats_a_value(path, value):
             assert SECRET not in said
 
 
-@given(
-    st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
-)
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_any_json_is_refused_in_our_own_words(value):
     with pytest.raises(RequestRefused) as refused:
         check_request(value)

@@ -41,9 +41,7 @@ def machine(monkeypatch, stores, requests):
 
 @pytest.fixture
 def submit(call):
-    return lambda body, *groups, **more: call(
-        submit_inference.handler, *(groups or CALLER), body=body, **more
-    )
+    return lambda body, *groups, **more: call(submit_inference.handler, *(groups or CALLER), body=body, **more)
 
 
 def outcome(status: str, **more: object) -> dict:

@@ -55,9 +55,7 @@ def test_a_claim_past_its_deadline_is_ended_once(sweep, admitted, control):
 
 
 def test_a_bad_record_stops_nothing(sweep, admitted, requests):
-    requests.put_item(
-        Item={"request_key": "a-bad-one", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1}
-    )
+    requests.put_item(Item={"request_key": "a-bad-one", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1})
 
     assert sweep(NOW + 300) == {"ended": 1, "failed": 1}
 

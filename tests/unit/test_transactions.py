@@ -41,9 +41,7 @@ def test_a_transaction_writes_all_or_nothing_and_names_the_first_that_failed(req
 def test_an_update_sets_adds_and_removes(control):
     control.put_item(Item={"control_key": "k", "count": 1, "old": "x"})
 
-    transact(
-        [update("control", {"control_key": "k"}, set={"status": "S"}, add={"count": 2}, remove=("old",))]
-    )
+    transact([update("control", {"control_key": "k"}, set={"status": "S"}, add={"count": 2}, remove=("old",))])
 
     assert get("control", {"control_key": "k"}) == {"control_key": "k", "count": 3, "status": "S"}
 
