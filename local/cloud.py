@@ -83,7 +83,7 @@ class Cloud:
         while self._ending:
             try:
                 self._ending.pop()()
-            except Exception as error:  # noqa: BLE001 - the rest must still be ended
+            except Exception as error:  # the rest must still be ended
                 failures.append(error)
         if _running is self:
             _running = None
@@ -93,7 +93,9 @@ class Cloud:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     # The steps of `start`, in order.
@@ -135,8 +137,9 @@ class Cloud:
         self._surroundings = Surroundings(self.functions, asynchronous, mappings)
         self._application.invocations = lambda_api.Invocations(self.functions, asynchronous)
         lambda_api.install(self.functions, asynchronous)
-        self._ending += [asynchronous.stop, self.functions.stop, mappings.stop, self.events.stop]
-        self._ending.append(lambda: sqs.stop(sqs_backends[ACCOUNT][REGION]))
+        # Executions are told to end before anything fails under them, and awaited when nothing holds them back.
+        self._ending += [stepfunctions.stop, asynchronous.stop, self.functions.stop, mappings.stop, self.events.stop]
+        self._ending += [lambda: sqs.stop(sqs_backends[ACCOUNT][REGION]), lambda: stepfunctions.stop(0)]
 
         stepfunctions.install(self._clients.unchecked)
         appconfig.install(self._clients)

@@ -99,7 +99,7 @@ class Server:
             # cheroot's workers inherit being a daemon from the thread that makes them.
             try:
                 self._server.prepare()
-            except BaseException as error:  # noqa: BLE001 - raised again in the starting thread
+            except BaseException as error:  # raised again in the starting thread
                 failures.append(error)
                 ready.set()
                 return
@@ -124,5 +124,7 @@ def _report(message: str = "", level: int = 20, traceback_: bool = False, **argu
     if not (traceback_ or arguments.get("traceback")):
         return
     text = traceback.format_exc()
-    if not any(name in text for name in ("ConnectionResetError", "BrokenPipeError", "TimeoutError", socket.timeout.__name__)):
+    if not any(
+        name in text for name in ("ConnectionResetError", "BrokenPipeError", "TimeoutError", socket.timeout.__name__)
+    ):
         print(f"endpoint: {message}\n{text}")

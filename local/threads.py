@@ -90,7 +90,7 @@ class Threads:
         while (work := self._work.get()) is not None:
             try:
                 work()
-            except Exception:  # noqa: BLE001 - a thread outlives its work
+            except Exception:  # a thread outlives its work
                 if not self._stopped:
                     print(f"{threading.current_thread().name}: {traceback.format_exc()}", file=sys.stderr)
             finally:

@@ -99,9 +99,7 @@ def _key(backend: DynamoDBBackend, kind: str, operation: dict[str, Any]) -> tupl
     return key
 
 
-def _condition_reason(
-    backend: DynamoDBBackend, _: str, operation: dict[str, Any], key: tuple[Any, Any]
-) -> Reason:
+def _condition_reason(backend: DynamoDBBackend, _: str, operation: dict[str, Any], key: tuple[Any, Any]) -> Reason:
     expression = operation.get("ConditionExpression")
     if expression is None:
         return None, None, None

@@ -14,6 +14,7 @@ from typing import Any
 from moto.dynamodb.exceptions import ItemSizeTooLarge, ItemSizeToUpdateTooLarge
 from moto.dynamodb.models import DynamoDBBackend, Table
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.responses import DynamoHandler
 
 from local.dynamodb import streams
 from local.dynamodb.locks import locked
@@ -27,12 +28,9 @@ _CALLS = (
 
 
 def install() -> None:
-    require("moto.dynamodb.models.table:Table.items" if hasattr(Table, "items") else "moto.dynamodb.models.table:Table")
     for name in _CALLS:
         target = f"moto.dynamodb.responses:DynamoHandler.{name}"
         require(target)
-        from moto.dynamodb.responses import DynamoHandler
-
         replace(target, _one_at_a_time(getattr(DynamoHandler, name)))
     backend = "moto.dynamodb.models:DynamoDBBackend"
     for name in ("put_item", "update_item", "delete_item"):

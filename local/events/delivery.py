@@ -97,7 +97,7 @@ class Delivery:
             if status < 500 and code not in _RETRIED_CODES:
                 give_up("SDK_CLIENT_ERROR", message, attempts)
                 return
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is retried
+        except Exception as error:  # whatever it is, it is retried
             code, message = "INTERNAL_ERROR", f"{type(error).__name__}: {error}"
         if attempts > int(policy.get("MaximumRetryAttempts", 185)) or time.monotonic() >= until:
             give_up(code, message, attempts)

@@ -131,9 +131,7 @@ class StreamSource:
     def _is_too_old(self, record: dict[str, Any]) -> bool:
         return 0 <= self._oldest < time.time() - record["dynamodb"]["ApproximateCreationDateTime"]
 
-    def _give_up(
-        self, batch: list[dict[str, Any]], condition: str, outcome: Outcome | None, attempts: int
-    ) -> None:
+    def _give_up(self, batch: list[dict[str, Any]], condition: str, outcome: Outcome | None, attempts: int) -> None:
         print(f"stream: {self._function} gave up {len(batch)} records: {condition}")
         if self._destination is None:
             return

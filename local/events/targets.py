@@ -58,7 +58,9 @@ class Targets:
         sqs = self._clients("sqs")
         if arn not in self._queue_urls:
             self._queue_urls[arn] = sqs.get_queue_url(QueueName=arn.split(":")[-1])["QueueUrl"]
-        grouped = {"MessageGroupId": group} if (group := (target.get("SqsParameters") or {}).get("MessageGroupId")) else {}
+        grouped = (
+            {"MessageGroupId": group} if (group := (target.get("SqsParameters") or {}).get("MessageGroupId")) else {}
+        )
         sqs.send_message(
             QueueUrl=self._queue_urls[arn],
             MessageBody=text,

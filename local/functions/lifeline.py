@@ -13,6 +13,6 @@ def end_with_the_cloud():
 
 threading.Thread(target=end_with_the_cloud, daemon=True).start()
 
-from awslambdaric.__main__ import main
+from awslambdaric.__main__ import main  # noqa: E402
 
 main(sys.argv)

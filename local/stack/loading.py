@@ -149,7 +149,9 @@ class Stack:
         try:
             return list(graphlib.TopologicalSorter(needs).static_order())
         except graphlib.CycleError as error:
-            raise TemplateError(f"{self.path.name}: resources refer to one another: {' -> '.join(error.args[1])}") from None
+            raise TemplateError(
+                f"{self.path.name}: resources refer to one another: {' -> '.join(error.args[1])}"
+            ) from None
 
     def _create(self, logical_id: str, resource: dict[str, Any]) -> None:
         kind = resource["Type"]
@@ -158,7 +160,9 @@ class Stack:
             making = Making(self, logical_id, self._values.resolve(resource.get("Properties") or {}))
             self.resources[logical_id] = self.handlers[kind](making)
         except UnsupportedProperty as error:
-            raise UnsupportedProperty(f"{self.path.name}: {logical_id} ({kind}): property {error} is not supported") from None
+            raise UnsupportedProperty(
+                f"{self.path.name}: {logical_id} ({kind}): property {error} is not supported"
+            ) from None
         except TemplateError as error:
             raise type(error)(f"{self.path.name}: {logical_id} ({kind}): {error}") from error
         except Exception as error:
@@ -190,7 +194,9 @@ def _parameter_values(template: dict[str, Any], given: dict[str, Any], path: Pat
         if value is None:
             raise TemplateError(f"{path.name}: parameter {name} needs a value")
         if "AllowedValues" in parameter and value not in parameter["AllowedValues"]:
-            raise TemplateError(f"{path.name}: parameter {name} must be one of {parameter['AllowedValues']}, not {value}")
+            raise TemplateError(
+                f"{path.name}: parameter {name} must be one of {parameter['AllowedValues']}, not {value}"
+            )
         kind = parameter.get("Type", "String")
         as_list = kind == "CommaDelimitedList" or kind.startswith("List<")
         values[name] = str(value).split(",") if as_list and not isinstance(value, list) else value

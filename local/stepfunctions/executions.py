@@ -10,7 +10,9 @@ import json
 import logging
 import random
 import threading
+import time
 import uuid
+import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -95,6 +97,7 @@ class EmbeddedExecution(Execution):
         self.run = Run(_timeout_seconds(machine))
         self.history = History(self.run, arn, machine)
         self.ended = threading.Event()
+        _made.add(self)
 
     @property
     def status(self) -> str:
@@ -157,6 +160,20 @@ class EmbeddedExecution(Execution):
         if self.status == ExecutionStatus.SUCCEEDED:
             told |= {"output": self.output, "outputDetails": {"included": True}}
         return {name: value for name, value in told.items() if value is not None}
+
+
+# Express executions stand in no list of moto's; those that are over vanish from here by themselves.
+_made: weakref.WeakSet[EmbeddedExecution] = weakref.WeakSet()
+
+
+def stop_all(seconds: float) -> None:
+    """End every execution that has not ended, and wait a while for their threads."""
+    left = [execution for execution in list(_made) if not execution.ended.is_set()]
+    for execution in left:
+        execution.run.stop(None, "the embedded AWS was stopped", datetime.now(UTC))
+    until = time.monotonic() + seconds
+    for execution in left:
+        execution.ended.wait(max(0.0, until - time.monotonic()))
 
 
 def find_machine(backend: Any, arn: str) -> Revision:

@@ -102,7 +102,9 @@ def test_transfers_between_accounts_neither_make_nor_lose_money(dynamodb, table,
         take = add(table, accounts[source], -amount, "n >= :least")
         take["ExpressionAttributeValues"] |= {":least": {"N": str(amount)}}
         try:
-            dynamodb.transact_write_items(TransactItems=[{"Update": take}, {"Update": add(table, accounts[target], amount)}])
+            dynamodb.transact_write_items(
+                TransactItems=[{"Update": take}, {"Update": add(table, accounts[target], amount)}]
+            )
         except dynamodb.exceptions.TransactionCanceledException as error:
             assert [reason["Code"] for reason in error.response["CancellationReasons"]] == [
                 "ConditionalCheckFailed",
@@ -172,7 +174,9 @@ def test_a_repeated_token_changes_nothing_twice(dynamodb, table):
 
 def test_one_item_cannot_be_in_a_transaction_twice(dynamodb, table):
     with pytest.raises(ClientError, match="multiple operations on one item"):
-        dynamodb.transact_write_items(TransactItems=[{"Update": add(table, "one", 1)}, {"Update": add(table, "one", 1)}])
+        dynamodb.transact_write_items(
+            TransactItems=[{"Update": add(table, "one", 1)}, {"Update": add(table, "one", 1)}]
+        )
 
 
 def test_a_check_alone_writes_nothing(dynamodb, table):

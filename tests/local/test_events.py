@@ -75,7 +75,7 @@ def test_a_target_that_comes_back_gets_the_event_after_all(cloud):
     target = {"Id": "late", "Arn": cloud.stack.physical_id("Flow"), "RoleArn": "arn:aws:iam::123456789012:role/r"}
     cloud.client("events").put_targets(Rule="late", EventBusName=cloud.outputs["Bus"], Targets=[target])
     fault = {"service": "states", "operation": "StartExecution", "error": "ServiceUnavailable", "count": 2}
-    cloud._application.faults.load([fault])
+    cloud.load_faults({"services": [fault]})
     put_event(cloud, "Late", {"order": 8})
     sfn = cloud.client("stepfunctions")
 
@@ -214,7 +214,9 @@ def test_what_a_target_receives(target, text):
 
 
 def test_reserved_names_are_filled_in():
-    template = {"InputTransformer": {"InputTemplate": '{"rule": <aws.events.rule-name>, "id": <aws.events.event.json>}'}}
+    template = {
+        "InputTransformer": {"InputTemplate": '{"rule": <aws.events.rule-name>, "id": <aws.events.event.json>}'}
+    }
 
     assert json.loads(target_input(template, EVENT, rule_name="r")) == {"rule": "r", "id": EVENT}
     assert fill("<unknown>", {}) == "<unknown>"

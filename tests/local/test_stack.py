@@ -62,7 +62,9 @@ def test_a_bus_policy_is_kept(cloud):
 
 
 def test_functions_are_known_to_lambda(cloud):
-    configuration = cloud.client("lambda").get_function_configuration(FunctionName=cloud.stack.physical_id("ProbeFunction"))
+    configuration = cloud.client("lambda").get_function_configuration(
+        FunctionName=cloud.stack.physical_id("ProbeFunction")
+    )
 
     assert (configuration["MemorySize"], configuration["Timeout"]) == (256, 1)
     assert configuration["Environment"]["Variables"]["COLOURS"] == "red|green"

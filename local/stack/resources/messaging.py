@@ -75,7 +75,9 @@ def event_bus_policy(making: Making) -> Created:
         return Created(identifier)
     making.finish()
     # moto's PutPermission replaces the whole policy, so the statements already there are given again.
-    document = json.loads(events.describe_event_bus(Name=bus).get("Policy") or '{"Version": "2012-10-17", "Statement": []}')
+    document = json.loads(
+        events.describe_event_bus(Name=bus).get("Policy") or '{"Version": "2012-10-17", "Statement": []}'
+    )
     document["Statement"].append({"Sid": identifier, **statement})
     events.put_permission(EventBusName=bus, Policy=json.dumps(document))
     return Created(identifier)
