@@ -89,9 +89,7 @@ class Bulwark:
 
     def item(self, table: str, key: dict[str, str]) -> dict | None:
         typed = {name: {"S": value} for name, value in key.items()}
-        found = self.cloud.client("dynamodb").get_item(
-            TableName=self.outputs[table], Key=typed, ConsistentRead=True
-        )
+        found = self.cloud.client("dynamodb").get_item(TableName=self.outputs[table], Key=typed, ConsistentRead=True)
         return plain(found["Item"]) if "Item" in found else None
 
     def outcome(self, request_id: str, *statuses: str) -> dict:
@@ -134,9 +132,7 @@ class Bulwark:
 
         return wait_for(opened, f"{review_id} to be open for a {tier}")
 
-    def call(
-        self, method: str, path: str, body: Any = None, user: str = "Caller", raw: bytes | None = None
-    ) -> Any:
+    def call(self, method: str, path: str, body: Any = None, user: str = "Caller", raw: bytes | None = None) -> Any:
         """Call the HTTP API as a local user; gives (status, body)."""
         import urllib.error
         import urllib.request
@@ -200,11 +196,7 @@ class Bulwark:
             f"review {review_id} to end",
         )
         history = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-        return [
-            event["stateEnteredEventDetails"]["name"]
-            for event in history
-            if "stateEnteredEventDetails" in event
-        ]
+        return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
 
     def invoke(self, function: str, payload: dict) -> Any:
         result, error = self.cloud.functions.invoke(function, payload)

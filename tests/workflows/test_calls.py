@@ -78,11 +78,7 @@ def test_a_guardrail_block_is_unprocessable(bulwark):
 def test_a_call_that_cannot_be_admitted_may_be_sent_again(bulwark):
     function = bulwark.cloud.stack.physical_id("AdmitRequestFunction")
     bulwark.cloud.load_faults(
-        {
-            "services": [
-                {"service": "lambda", "error": "ResourceNotFoundException", "contains": function, "count": 1}
-            ]
-        }
+        {"services": [{"service": "lambda", "error": "ResourceNotFoundException", "contains": function, "count": 1}]}
     )
     request = body()
 
@@ -157,9 +153,7 @@ def test_bad_events_are_refused_naming_the_field(bulwark, detail, field):
     before = {event["detail"]["event_id"] for event in refusals(bulwark)}
     bulwark.put(detail)
 
-    [event] = wait_for(
-        lambda: [e for e in refusals(bulwark) if e["detail"]["event_id"] not in before], "the refusal"
-    )
+    [event] = wait_for(lambda: [e for e in refusals(bulwark) if e["detail"]["event_id"] not in before], "the refusal")
 
     assert event["detail"]["reason"] == "INVALID_REQUEST"
     assert event["detail"]["field"].startswith(field), event

@@ -52,9 +52,7 @@ def test_of_two_reviewers_one_wins_and_the_other_is_told(bulwark):
     review_id = bulwark.open_review(bulwark.send("unsure"))["review_id"]
     answers = []
     reviewers = [
-        threading.Thread(
-            target=lambda u=user, d=decision, m=more: answers.append(bulwark.decide(review_id, d, u, **m))
-        )
+        threading.Thread(target=lambda u=user, d=decision, m=more: answers.append(bulwark.decide(review_id, d, u, **m)))
         for user, decision, more in [
             ("Reviewer", "APPROVE", {}),
             ("Lead", "REJECT", {"reason_code": "WRONG"}),
@@ -128,9 +126,7 @@ def test_a_decision_after_the_deadline_is_told_so_and_recorded(bulwark):
 
 def fail_function(bulwark: Bulwark, function: str, error: str, **more) -> None:
     contains = bulwark.cloud.stack.physical_id(function)
-    bulwark.cloud.load_faults(
-        {"services": [{"service": "lambda", "error": error, "contains": contains, **more}]}
-    )
+    bulwark.cloud.load_faults({"services": [{"service": "lambda", "error": error, "contains": contains, **more}]})
 
 
 def test_a_review_nobody_could_see_is_not_let_out_even_where_silence_approves(bulwark):
@@ -174,9 +170,7 @@ def test_a_decision_whose_token_was_not_sent_is_carried_on_by_the_sweeper(bulwar
     """The process dies between the store and SendTaskSuccess."""
     request_id = bulwark.send("unsure")
     review = bulwark.open_review(request_id)
-    faults = [
-        {"service": "states", "operation": "SendTaskSuccess", "error": "AccessDeniedException", "count": 1}
-    ]
+    faults = [{"service": "states", "operation": "SendTaskSuccess", "error": "AccessDeniedException", "count": 1}]
     bulwark.cloud.load_faults({"services": faults})
     assert bulwark.decide(review["review_id"], "APPROVE")[0] == 500
     assert bulwark.record(request_id)["status"] == "HELD"
@@ -233,8 +227,6 @@ def test_the_token_stands_where_it_must_and_nowhere_else(bulwark):
     machine = bulwark.outputs["HumanReviewStateMachineArn"].replace(":stateMachine:", ":execution:")
     execution = f"{machine}:{review['review_id']}"
     wait_for(lambda: bulwark.review_states(review["review_id"]), "the review to end")
-    history = bulwark.cloud.client("stepfunctions").get_execution_history(
-        executionArn=execution, maxResults=1000
-    )
+    history = bulwark.cloud.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=1000)
     holding = [event["type"] for event in history["events"] if token in json.dumps(event, default=str)]
     assert holding == ["TaskScheduled"]

@@ -97,9 +97,7 @@ def test_a_guardrail_block_refuses(bulwark):
 def test_personal_data_in_an_answer_is_held(bulwark):
     passage = {"id": "p", "text": "Write to jane.roe@example.com about a refund of the ledger."}
 
-    record = bulwark.outcome(
-        bulwark.send("sure", query="Whom do I write to about a refund?", passages=[passage])
-    )
+    record = bulwark.outcome(bulwark.send("sure", query="Whom do I write to about a refund?", passages=[passage]))
 
     assert (record["status"], record["reason"]) == ("HELD", "GUARDRAIL_FINDING")
     assert record["findings"] == ["SensitiveInformationPolicy:EMAIL"]
@@ -108,9 +106,8 @@ def test_personal_data_in_an_answer_is_held(bulwark):
 def test_the_knowledge_base_is_asked_when_no_passages_come(bulwark):
     request_id = bulwark.send("retrieving")
 
-    bulwark.outcome(request_id)
-
-    assert bulwark.states(request_id)[2] == "RetrievePassages"
+    assert bulwark.outcome(request_id)["status"] == "COMPLETED"
+    assert bulwark.states(request_id)[2:5] == ["RetrievePassages", "RouteToModel", "InvokeModel"]
 
 
 def test_retrieval_that_fails_costs_confidence_and_not_the_answer(bulwark):
@@ -129,7 +126,7 @@ def test_throttling_is_retried_on_the_same_model(bulwark):
 
     record = bulwark.outcome(request_id)
 
-    assert (record["status"], record["model"], record["attempts"]) == ("COMPLETED", "nova-lite", [])
+    assert (record["status"], record.get("model"), record["attempts"]) == ("COMPLETED", "nova-lite", [])
 
 
 @pytest.mark.parametrize(
@@ -147,7 +144,7 @@ def test_the_next_model_answers_when_one_fails(bulwark, kind, error):
 
     record = bulwark.outcome(bulwark.send("sure"))
 
-    assert (record["status"], record["model"]) == ("COMPLETED", "nova-pro")
+    assert (record["status"], record.get("model")) == ("COMPLETED", "nova-pro")
     assert [(attempt["model"], attempt["error"]) for attempt in record["attempts"]] == [("nova-lite", error)]
 
 
@@ -337,9 +334,7 @@ def test_the_dead_letter_queue_is_tried_again_when_it_does_not_take_the_event(bu
 
 def test_an_admission_whose_answer_is_lost_is_not_a_duplicate_of_itself(bulwark):
     """The claim is written, the process dies before it says so, and the retry finds the claim to be its own."""
-    service_fault(
-        bulwark, "dynamodb", "InternalServerError", operation="TransactWriteItems", after=True, count=1
-    )
+    service_fault(bulwark, "dynamodb", "InternalServerError", operation="TransactWriteItems", after=True, count=1)
 
     assert bulwark.outcome(bulwark.send("sure"))["status"] == "COMPLETED"
 
@@ -369,7 +364,5 @@ def test_every_place_in_flight_is_given_back(bulwark):
 
     counters = bulwark.cloud.client("dynamodb").scan(TableName=bulwark.outputs["ControlTable"])["Items"]
 
-    in_flight = {
-        c["control_key"]["S"]: int(c["count"]["N"]) for c in counters if "in-flight" in c["control_key"]["S"]
-    }
+    in_flight = {c["control_key"]["S"]: int(c["count"]["N"]) for c in counters if "in-flight" in c["control_key"]["S"]}
     assert in_flight and set(in_flight.values()) == {0}
