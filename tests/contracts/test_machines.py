@@ -1,5 +1,6 @@
 """Holds the machines to the way from a box to its code, and to limits, retries and ends that are thought through."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -75,9 +76,7 @@ def test_each_transition_leads_to_a_state_and_each_state_is_led_to(path):
 
 @pytest.mark.parametrize("path", PATHS, ids=machine_of)
 def test_each_substitution_is_given_and_each_one_given_is_used(path, template):
-    resource = template["Resources"][
-        "".join(word.title() for word in machine_of(path).split("_")) + "StateMachine"
-    ]
+    resource = template["Resources"]["".join(word.title() for word in machine_of(path).split("_")) + "StateMachine"]
     used = set(re.findall(r"\$\{(\w+)\}", path.read_text()))
 
     assert used == resource["Properties"]["DefinitionSubstitutions"].keys()
@@ -122,12 +121,13 @@ def test_each_machine_says_what_it_is_for(path):
     assert definition["Comment"]
 
 
+@functools.cache
 def _modelled_errors() -> set[str]:
     session = botocore.session.get_session()
     shapes = (session.get_service_model(service).error_shapes for service in SERVICES)
-    return {
-        shape.metadata.get("error", {}).get("code") or shape.name for found in shapes for shape in found
-    } | {shape.name for service in SERVICES for shape in session.get_service_model(service).error_shapes}
+    return {shape.metadata.get("error", {}).get("code") or shape.name for found in shapes for shape in found} | {
+        shape.name for service in SERVICES for shape in session.get_service_model(service).error_shapes
+    }
 
 
 @pytest.mark.parametrize("one", TASKS, ids=ids)
@@ -141,9 +141,7 @@ def test_each_error_that_is_matched_can_be_raised(one):
     # DynamoDB answers with ThrottlingException as well, which its model does not list.
     aws = _modelled_errors() | vars(botocore.exceptions).keys() | {"ThrottlingException"}
     assert {name for name in ours if name not in aws} <= {
-        name
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and value.__module__ == "domain.errors"
+        name for name, value in vars(errors).items() if isinstance(value, type) and value.__module__ == "domain.errors"
     }
 
 

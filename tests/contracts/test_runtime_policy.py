@@ -16,10 +16,7 @@ def rules(policy_document) -> Policy:
 def granted(template: dict) -> list[str]:
     statements = template["Resources"]["ModelAccessPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     return [
-        arn
-        for statement in statements
-        if statement["Action"] == "bedrock:InvokeModel"
-        for arn in statement["Resource"]
+        arn for statement in statements if statement["Action"] == "bedrock:InvokeModel" for arn in statement["Resource"]
     ]
 
 
@@ -30,9 +27,7 @@ def test_every_model_may_be_called_where_its_profile_sends_the_call(rules, templ
         prefix, dot, foundation = model.model_id.partition(".")
         is_profile = dot and prefix in ("us", "eu", "apac", "global")
         foundation = foundation if is_profile else model.model_id
-        assert any(arn.endswith(f":${{AWS::Region}}::foundation-model/{foundation}") for arn in arns), (
-            model.name
-        )
+        assert any(arn.endswith(f":${{AWS::Region}}::foundation-model/{foundation}") for arn in arns), model.name
         if is_profile:
             assert any(arn.endswith(f":inference-profile/{model.model_id}") for arn in arns), model.name
             assert any(arn.endswith(f":bedrock:*::foundation-model/{foundation}") for arn in arns), model.name

@@ -12,6 +12,7 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.stub import Stubber
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 
 import adapters.clock
 from adapters import payloads, schemas, workflows
@@ -67,10 +68,17 @@ def _schemas_dir(tmp_path_factory) -> Path:
     return _directory[0]
 
 
-@pytest.fixture(autouse=True)
-def aws():
+@pytest.fixture(autouse=True, scope="module")
+def _moto():
+    """Begun once per file, since beginning costs more than a test."""
     with mock_aws():
         yield
+
+
+@pytest.fixture(autouse=True)
+def aws(_moto) -> None:
+    """An account with nothing in it."""
+    BackendDict.reset()
 
 
 @pytest.fixture
