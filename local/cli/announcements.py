@@ -24,6 +24,10 @@ class Announcements:
     def counts(self) -> Counter[str]:
         return Counter(detail_type for detail_type, _ in self._heard.values())
 
+    def requests(self) -> set[str]:
+        """The keys of the requests that were announced."""
+        return {request_key for _, request_key in self._heard.values()}
+
     def __len__(self) -> int:
         return len(self._heard)
 

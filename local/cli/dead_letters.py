@@ -64,7 +64,7 @@ def replay(target: Target, limit: int = 1000, dry_run: bool = False) -> Iterator
     """Replay each message that is in the queue now; gives what it was, why it was there and its result."""
     sqs, queue, kept = target.client("sqs"), target.outputs["DeadLetterQueueUrl"], []
     try:
-        for message in _messages(sqs, queue, limit):
+        for message in _messages(sqs, queue, limit, target.is_local):
             letter = _read(message)
             about = {name: letter[name] for name in ("kind", "about", "reason")}
             if dry_run:
@@ -85,18 +85,19 @@ def replay(target: Target, limit: int = 1000, dry_run: bool = False) -> Iterator
             sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
 
 
-def _messages(sqs: Any, queue: str, limit: int) -> Iterator[dict]:
+def _messages(sqs: Any, queue: str, limit: int, is_local: bool) -> Iterator[dict]:
     """Each message once: a replay that fails again comes back as a new one, and is left for the next time."""
     begun, seen = datetime.now().timestamp() * 1000, set[str]()
-    empty = 0
-    while len(seen) < limit and empty < 3:
+    # On AWS a queue's hosts are asked a few at a time: one empty answer does not mean an empty queue.
+    (enough, wait), empty = (1, 0) if is_local else (3, 1), 0
+    while len(seen) < limit and empty < enough:
         received = sqs.receive_message(
             QueueUrl=queue,
             MaxNumberOfMessages=min(10, limit - len(seen)),
             VisibilityTimeout=HIDDEN_SECONDS,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],
-            WaitTimeSeconds=1,
+            WaitTimeSeconds=wait,
         ).get("Messages", [])
         new = 0
         for message in received:
@@ -109,7 +110,6 @@ def _messages(sqs: Any, queue: str, limit: int) -> Iterator[dict]:
             new += 1
             seen.add(message["MessageId"])
             yield message
-        # A queue's hosts are asked a few at a time: one empty answer does not mean an empty queue.
         empty = 0 if new else empty + 1
 
 

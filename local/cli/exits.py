@@ -58,10 +58,10 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable]
 
 
 def _help(docstring: str) -> str:
-    """A docstring as help: paragraphs flow to the terminal's width, examples (after \\b) keep their lines."""
+    """A docstring as help: paragraphs flow to the terminal's width, examples (after \\b) get lines of their own."""
     paragraphs = inspect.cleandoc(docstring).split("\n\n")
     return "\n\n".join(
-        paragraph.replace("\n", "\n  ") if paragraph.startswith("\b") else paragraph.replace("\n", " ")
+        paragraph.replace("\n", "\n$ ") if paragraph.startswith("\b") else paragraph.replace("\n", " ")
         for paragraph in paragraphs
     )
 

@@ -102,17 +102,22 @@ def show(as_json: JsonOption = False, stack: StackOption = None, endpoint: Endpo
 
 def check_document(document: Any) -> None:
     """Refuse a document that breaks the schema or contradicts itself, by the very rules of the functions."""
-    os.environ["SCHEMAS_DIR"] = str(ROOT / "policies")
     if (functions := str(ROOT / "functions")) not in sys.path:
         sys.path.insert(0, functions)
     from adapters import schemas
     from domain.policy import Policy, PolicyInvalid
 
+    before = os.environ.get("SCHEMAS_DIR")
+    os.environ["SCHEMAS_DIR"] = str(ROOT / "policies")
     try:
         schemas.check_policy(document)
         Policy.from_json(document)
     except (schemas.SchemaViolated, PolicyInvalid) as error:
         raise Problem(f"The policy is refused: {error}", "Nothing was deployed.", Exit.REFUSED) from error
+    finally:
+        os.environ.pop("SCHEMAS_DIR")
+        if before is not None:
+            os.environ["SCHEMAS_DIR"] = before
 
 
 def _read(file: Path) -> str:

@@ -1,0 +1,380 @@
+"""The `bulwark` command against a running embedded AWS: what it shows, what it changes, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner, Result
+
+from local.cli import app
+from local.cli.announcements import listening
+from local.cli.questions import OWN_QUESTIONS, read_details, read_question
+from local.cli.scoring import Share
+from local.cli.target import ROOT, Target, embedded
+from local.cloud import Cloud, start
+
+COMMANDS = "demo up send requests request reviews review outputs faults replay-dlq".split()
+BULWARK = [sys.executable, "-c", "from local.cli import main; main()"]
+ANSWERED = {"RELEASED", "HELD"}
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    policy, replay = ROOT / "policies" / "runtime.json", OWN_QUESTIONS
+    with start(template=ROOT / "template.yaml", policy=policy, replay=replay, schedules=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def target(cloud: Cloud) -> Target:
+    return embedded(cloud.endpoint)
+
+
+@pytest.fixture(scope="module")
+def bulwark(cloud: Cloud) -> Callable[..., Result]:
+    def run(*arguments: object, ends: int = 0) -> Result:
+        result = CliRunner().invoke(app, [*map(str, arguments), "--endpoint", cloud.endpoint])
+        assert result.exit_code == ends, result.output + repr(result.exception)
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def told(bulwark: Callable[..., Result]) -> Callable[..., object]:
+    """What a command says in JSON."""
+    return lambda *arguments, ends=0: json.loads(bulwark(*arguments, "--json", ends=ends).stdout)
+
+
+@pytest.fixture(scope="module")
+def sent(told: Callable[..., object], tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Twelve of our questions, sent as events."""
+    file = tmp_path_factory.mktemp("cli") / "questions.jsonl"
+    file.write_text("".join(OWN_QUESTIONS.read_text().splitlines(keepends=True)[:12]))
+    return told("send", file)
+
+
+@pytest.fixture
+def held(sent: dict, told: Callable[..., object]) -> dict:
+    """An answer that waits for a person."""
+    deadline = time.monotonic() + 20
+    while not (found := told("reviews")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found[0]
+
+
+def lines(path: Path, *values: dict) -> Path:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+    return path
+
+
+def outcome(told: Callable[..., object], request_id: str, *statuses: str) -> dict:
+    """A request's record, once it has one of these statuses."""
+    deadline = time.monotonic() + 20
+    while (record := told("request", request_id)["record"])["status"] not in statuses:
+        assert time.monotonic() < deadline, record
+        time.sleep(0.2)
+    return record
+
+
+# --- the command itself ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["policy", "deploy"], ["policy", "show"]])
+def test_every_command_teaches_by_example_and_says_what_its_exit_codes_mean(command):
+    help_text = CliRunner().invoke(app, [*command, "--help"]).stdout
+
+    assert f"$ bulwark {' '.join(command)}" in help_text
+    assert "Exit codes: 0 done" in help_text
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported_for_it():
+    heavy = "{'boto3', 'botocore', 'moto', 'samtranslator'} & set(sys.modules)"
+    code = f"import sys; from local.cli import app; sys.exit(bool({heavy}))"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_nothing_to_talk_to_is_told_in_a_sentence():
+    result = CliRunner().invoke(app, ["requests", "--endpoint", "http://127.0.0.1:1"])
+
+    assert result.exit_code == 3
+    assert "No embedded AWS answers at http://127.0.0.1:1" in result.stderr
+
+
+# --- send, requests, request ----------------------------------------------------------------------
+
+
+def test_what_is_sent_has_an_outcome_each(sent):
+    assert sum(sent["outcomes"].values()) == sent["requests"] == 12
+    assert set(sent["outcomes"]) == ANSWERED
+
+
+def test_no_label_is_sent(sent, cloud):
+    stored = cloud.client("dynamodb").scan(TableName=cloud.outputs["RequestsTable"])["Items"]
+
+    for item in stored:
+        assert set(json.loads(item["payload"]["S"])) <= {"request_id", "use_case", "query", "passages", "user_id"}
+
+
+def test_requests_are_listed_by_status(sent, told):
+    listed = told("requests", "--status", "held")
+
+    assert {record["request_id"] for record in listed} >= {
+        result["request_id"] for result in sent["results"] if result["status"] == "HELD"
+    }
+    assert {record["status"] for record in listed} == {"HELD"}
+
+
+def test_a_call_is_answered_at_once_and_its_answer_shown_to_its_owner(bulwark, told, tmp_path):
+    detail = {"request_id": "sync-1", "use_case": "general_question", "query": "What is 17 % of 250?"}
+
+    called = told("send", lines(tmp_path / "one.jsonl", detail), "--sync")
+    shown = bulwark("request", "sync-1", "--answer").stdout
+
+    assert sum(called["outcomes"].values()) == 1
+    assert ("42.5" in shown) == (called["outcomes"] == {"RELEASED": 1})
+
+
+def test_what_is_refused_is_told_with_its_reason(bulwark, tmp_path):
+    file = lines(
+        tmp_path / "bad.jsonl",
+        {"request_id": "bad/1", "use_case": "general_question", "query": "hi"},
+        {"request_id": "bad-2", "use_case": "general_question"},
+        {"request_id": "bad-3", "use_case": "horoscopes", "query": "hi"},
+    )
+
+    shown = " ".join(bulwark("send", file).stdout.split())
+
+    for part in ("REFUSED", "INVALID_REQUEST", "query is missing", "UNKNOWN_USE_CASE"):
+        assert part in shown
+
+
+def test_a_line_that_is_no_json_is_named(bulwark, tmp_path):
+    file = tmp_path / "broken.jsonl"
+    file.write_text('{"request_id": "a"}\n{"request_id": \n')
+
+    assert "line 2, is not JSON" in bulwark("send", file, ends=2).stderr
+
+
+def test_a_held_requests_life_shows_both_machines_and_no_token_and_no_word(held, cloud, bulwark, told):
+    life = told("request", held["request_id"])
+    everything = bulwark("request", held["request_id"]).stdout + json.dumps(life)
+    item = cloud.client("dynamodb").get_item(
+        TableName=cloud.outputs["ReviewsTable"], Key={"review_id": {"S": held["review_id"]}}
+    )["Item"]
+
+    assert [step["state"] for step in life["inference"]][::7] == ["AdmitRequest", "StartHumanReview"]
+    assert [step["state"] for step in life["human_review"]] == ["ReceiveReview", "AwaitReviewer"]
+    assert item["task_token"]["S"] not in everything
+    assert (
+        next(q for q in map(json.loads, OWN_QUESTIONS.open()) if q["request_id"] == held["request_id"])["query"]
+        not in everything
+    )
+
+
+def test_an_unknown_request_is_said_to_be_none(bulwark):
+    assert "There is no request nobody-knows." in bulwark("request", "nobody-knows", ends=4).stderr
+
+
+# --- reviews ---------------------------------------------------------------------------------------
+
+
+def test_an_approval_completes_the_request_and_a_second_decision_is_refused(held, bulwark, told):
+    bulwark("review", held["review_id"], "approve", "--comment", "checked")
+    record = outcome(told, held["request_id"], "COMPLETED")
+    second = bulwark("review", held["review_id"], "reject", ends=4)
+
+    assert record["decided_by"] == "reviewer"
+    assert "ALREADY_DECIDED" in second.stderr
+
+
+def test_an_edit_gives_the_callers_the_edited_answer(held, bulwark, told):
+    bulwark("review", held["review_id"], "edit", "--answer", "Edited by hand.")
+    outcome(told, held["request_id"], "COMPLETED")
+
+    assert told("request", held["request_id"], "--answer")["answer"] == "Edited by hand."
+
+
+def test_a_rejection_refuses_the_request(held, bulwark, told):
+    bulwark("review", held["review_id"], "reject", "--reason", "UNSAFE")
+
+    assert outcome(told, held["request_id"], "REFUSED")["reason"] == "REJECTED"
+
+
+def test_a_decision_on_another_draft_is_refused(held, bulwark):
+    assert "DRAFT_CHANGED" in bulwark("review", held["review_id"], "approve", "--digest", "0" * 64, ends=4).stderr
+
+
+# --- the dead-letter queue -------------------------------------------------------------------------
+
+
+def park(target: Target, body: object, **attributes: str) -> None:
+    target.client("sqs").send_message(
+        QueueUrl=target.outputs["DeadLetterQueueUrl"],
+        MessageBody=body if isinstance(body, str) else json.dumps(body),
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    )
+
+
+def event(request_id: str, query: str = "What is 17 % of 250?") -> dict:
+    detail = {"request_id": request_id, "use_case": "general_question", "query": query}
+    return {"id": f"event-{request_id}", "account": "123456789012", "source": "acme.app", "detail": detail}
+
+
+def table_stream(cloud: Cloud) -> str:
+    return cloud.client("dynamodb").describe_table(TableName=cloud.outputs["RequestsTable"])["Table"]["LatestStreamArn"]
+
+
+def stream_records(cloud: Cloud) -> list[dict]:
+    streams, arn = cloud.client("dynamodbstreams"), table_stream(cloud)
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
+        "ShardIterator"
+    ]
+    return [record | {"shard": shard["ShardId"]} for record in streams.get_records(ShardIterator=iterator)["Records"]]
+
+
+def test_the_dead_letter_queue_is_replayed_and_what_cannot_be_stays(sent, told, target, cloud):
+    records = stream_records(cloud)
+    last = next(number for number, record in enumerate(records) if record["eventName"] == "MODIFY")
+    in_batch = records[last]["dynamodb"]["Keys"]["request_key"]["S"]
+    alone = next(one["request_key"] for one in sent["results"] if one["request_key"] != in_batch)
+    batch = {
+        "streamArn": table_stream(cloud),
+        "shardId": records[0]["shard"],
+        "startSequenceNumber": records[0]["dynamodb"]["SequenceNumber"],
+        "endSequenceNumber": records[last]["dynamodb"]["SequenceNumber"],
+        "batchSize": last + 1,
+    }
+    park(target, event("parked-1"), kind="event", reason="PolicyUnavailable")
+    park(target, event("parked-2", "long " * 60_000), ERROR_CODE="SDK_CLIENT_ERROR", ERROR_MESSAGE="too large")
+    park(target, {"request_key": alone}, kind="outcome", reason="SchemaViolated: tenant")
+    park(target, {"requestContext": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": batch})
+    park(target, "no json", kind="event", reason="broken")
+    park(target, {"id": "e", "detail_ref": "events/gone.json"}, kind="event", reason="States.Timeout")
+
+    looked_at = told("replay-dlq", "--dry-run")
+    with listening(target) as announced:
+        replayed = told("replay-dlq", ends=1)
+        deadline = time.monotonic() + 10
+        while not announced.requests() >= {alone, in_batch} and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    by_reason = {one["reason"]: one for one in replayed}
+    assert {one["reason"] for one in looked_at} == set(by_reason)
+    assert [one["reason"] for one in replayed if not one["replayed"]] in (
+        ["broken", "States.Timeout"],
+        ["States.Timeout", "broken"],
+    )
+    assert by_reason["SDK_CLIENT_ERROR; too large"]["result"].startswith("started by reference as ")
+    assert by_reason["RetryAttemptsExhausted"]["result"] == f"{last + 1} records announced"
+    assert "events/gone.json has expired" in by_reason["States.Timeout"]["result"]
+    assert announced.requests() >= {alone, in_batch}
+    assert outcome(told, "parked-1", "COMPLETED", "HELD")
+    assert outcome(told, "parked-2", "COMPLETED", "HELD")
+    assert len(told("replay-dlq", "--dry-run")) == 2
+
+
+# --- the policy ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"confidence_threshold": 1.5}, "use_cases.general_question.confidence_threshold must be at most 1"),
+        ({"models": ["nova-huge"]}, "use_cases.general_question.models: there is no 'nova-huge'"),
+    ],
+)
+@pytest.mark.parametrize("check", ["--check", "--no-check"])
+def test_a_bad_policy_is_refused_here_and_by_appconfig_alike(bulwark, told, tmp_path, change, why, check):
+    before = told("policy", "show")
+    document = json.loads((ROOT / "policies" / "runtime.json").read_text())
+    document["use_cases"]["general_question"] |= change
+
+    refused = bulwark("policy", "deploy", lines(tmp_path / "bad.json", document), check, ends=4)
+
+    assert why in refused.stderr
+    assert told("policy", "show") == before
+
+
+def test_a_good_policy_is_in_force_afterwards(bulwark, told, tmp_path):
+    document = told("policy", "show") | {"version": "next"}
+
+    bulwark("policy", "deploy", lines(tmp_path / "next.json", document))
+
+    assert told("policy", "show")["version"] == "next"
+
+
+# --- up, outputs, faults, demo ---------------------------------------------------------------------
+
+
+def test_outputs_are_the_stacks(told, cloud):
+    assert told("outputs")["RequestsTable"] == cloud.outputs["RequestsTable"]
+
+
+def test_a_fault_makes_requests_fall_over_to_the_next_model(told, tmp_path):
+    fault = {"kind": "throttle", "model": "amazon.nova-lite-v1:0"}
+
+    loaded = told("faults", lines(tmp_path / "faults.json", {"faults": [fault]}))
+    attempted = told("send", lines(tmp_path / "one.jsonl", event("fault-1")["detail"]))
+    told("faults", "--clear")
+
+    assert [one["kind"] for one in loaded["faults"]] == ["throttle"]
+    assert [result["model"] for result in attempted["results"]] == ["nova-pro"]
+
+
+def test_up_says_where_it_is_and_ends_cleanly_by_sigterm():
+    process = subprocess.Popen([*BULWARK, "up", "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    ready = json.loads(process.stdout.readline())
+    outputs = CliRunner().invoke(app, ["outputs", "--json", "--endpoint", ready["endpoint"]])
+    process.send_signal(signal.SIGTERM)
+
+    assert json.loads(outputs.stdout)["ApiUrl"] == ready["api_url"]
+    assert process.wait(20) == 0
+
+
+def test_the_demo_ends_by_itself_with_every_request_at_its_end():
+    command = [*BULWARK, "demo", "--requests", "12", "--questions", str(OWN_QUESTIONS), "--json"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ)
+
+    assert ended.returncode == 0, ended.stderr
+    figures = json.loads(ended.stdout)
+    assert figures["stuck"] == []
+    assert figures["wrong"]["everything"]["of"] == 12
+    assert set(figures["summary"]["reasons"]["REFUSED"]) == {
+        "GUARDRAIL_BLOCKED",
+        "INVALID_REQUEST",
+        "UNKNOWN_USE_CASE",
+        "REQUEST_ID_CONFLICT",
+    }
+    assert figures["summary"]["reasons"]["FAILED"] == {"MODEL_UNAVAILABLE": 1}
+
+
+# --- questions and their score -----------------------------------------------------------------------
+
+
+def test_our_own_questions_are_valid_requests_and_a_quarter_of_the_answers_is_wrong(schema):
+    questions = [read_question(json.loads(line)) for line in OWN_QUESTIONS.open()]
+
+    for detail in read_details(OWN_QUESTIONS):
+        jsonschema.validate(detail, schema("InferenceRequested"))
+    assert len({question.request_id for question in questions}) == 60
+    assert len({question.detail["query"] for question in questions}) == 60
+    assert 12 <= sum(not question.acceptable for question in questions) <= 18
+
+
+@pytest.mark.parametrize(
+    ("wrong", "of", "low", "high"),
+    # From R's binom.test.
+    [(0, 20, 0.0, 0.1684), (5, 50, 0.0333, 0.2181), (36, 200, 0.1293, 0.2404), (3, 3, 0.2924, 1.0)],
+)
+def test_the_interval_of_a_share_is_exact(wrong, of, low, high):
+    assert Share(wrong, of).interval == pytest.approx((low, high), abs=1e-4)
