@@ -7,7 +7,9 @@ from enum import StrEnum
 
 from domain.policy import Policy, Tenant
 
-MAX_BODY_BYTES = 1_048_576  # an EventBridge event's limit, and so the limit of every way in
+# An EventBridge event may have 1 MiB, but so may the message that keeps it when it cannot be delivered, with its
+# envelope and the reason: this much is never lost.
+MAX_BODY_BYTES = 1_000_000
 MAX_DEPTH = 8
 # What text may not hold: control characters other than tab, line feed and carriage return.
 _CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
