@@ -73,7 +73,7 @@ def _run(cloud: Any, asked: list[Question], begun: float, tell: Callable, quiet:
     with listening(target) as announced:
         sent, spoilt = _send(cloud, target, asked, begun, quiet)
         if not quiet:
-            summary.show(sent + spoilt, "\nWhat became of them")
+            summary.show(sent + spoilt, "What became of them")
             summary.explain(sent + spoilt)
         released, everything = wrong_shares(sent, labels)
         held = [one for one in sent + spoilt if one.kind == "HELD"]

@@ -65,21 +65,20 @@ def requests(
     if as_json:
         render.print_json(recent)
         return
+    tenants = len({record["tenant"] for record in recent}) > 1
     rows = [
         (
             render.clock_time(record["admitted_at"]),
-            record["tenant"],
-            record["request_id"],
+            record["request_key"] if tenants else record["request_id"],
             record["use_case"],
             record["status"],
             # A completed answer may still say why it was held.
             f"by {record['decided_by']}" if record["status"] == "COMPLETED" else record.get("reason"),
             render.share(record.get("confidence")),
-            render.dollars(record.get("cost_usd")),
         )
         for record in recent
     ]
-    render.table(("!at", "tenant", "request", "use case", "!status", "reason", ">conf.", ">cost"), rows)
+    render.table(("!at", "request", "!use case", "!status", "!reason", ">conf."), rows)
     if len(found) > limit:
         render.say(f"{len(found) - limit} more: --limit {len(found)}")
     if not found:

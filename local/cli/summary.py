@@ -52,9 +52,9 @@ def show(everything: Sequence[Sent], title: str | None = None) -> None:
 def explain(everything: Iterable[Sent], kinds: Sequence[str] = ("REFUSED", "FAILED"), most: int = 12) -> None:
     """Print each refusal and failure with the message its sender got."""
     told = [sent for sent in everything if sent.kind in kinds]
-    rows = [(sent.kind, sent.record.get("reason"), _name(sent), sent.record.get("message")) for sent in told[:most]]
+    rows = [(sent.record.get("reason"), _name(sent), sent.record.get("message")) for sent in told[:most]]
     if rows:
-        table(("outcome", "reason", "request", "message"), rows)
+        table(("reason", "request", "message"), rows)
     if len(told) > most:
         say(f"... and {len(told) - most} more: bulwark requests --status REFUSED")
 

@@ -331,6 +331,29 @@ def test_a_fault_makes_requests_fall_over_to_the_next_model(told, tmp_path):
     assert [result["model"] for result in attempted["results"]] == ["nova-pro"]
 
 
+def test_the_same_commands_work_on_a_deployed_stack(cloud, sent, monkeypatch):
+    """CloudFormation is moto's here; what the command asks of it is what it asks on AWS."""
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {name: {"Value": str(value)} for name, value in cloud.outputs.items() if name != "Endpoint"},
+    }
+    cloud.client("cloudformation").create_stack(StackName="bulwark-dev", TemplateBody=json.dumps(template))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
+    monkeypatch.setenv("BULWARK_USERNAME", cloud.outputs["ReviewerUsername"])
+    monkeypatch.setenv("BULWARK_PASSWORD", cloud.outputs["ReviewerPassword"])
+
+    def on_stack(*arguments: str) -> list:
+        result = CliRunner().invoke(app, [*arguments, "--stack", "bulwark-dev", "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    assert len(on_stack("requests")) >= sent["requests"]
+    assert on_stack("reviews")
+    assert on_stack("policy", "show")["version"]
+    unknown = CliRunner().invoke(app, ["requests", "--stack", "nowhere"])
+    assert (unknown.exit_code, "There is no stack nowhere" in unknown.stderr) == (3, True)
+
+
 def test_up_says_where_it_is_and_ends_cleanly_by_sigterm():
     process = subprocess.Popen([*BULWARK, "up", "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     ready = json.loads(process.stdout.readline())
