@@ -47,17 +47,13 @@ def cpu_ms(work: str) -> float:
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
     }
     code = MEASURE.format(work=work)
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return float(result.stdout)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--rounds", type=int, default=7, help="each round measures the peer and every function"
-    )
+    parser.add_argument("--rounds", type=int, default=7, help="each round measures the peer and every function")
     rounds = parser.parse_args().rounds
     functions = handlers()
     peer: list[float] = []
@@ -71,14 +67,8 @@ def main() -> int:
     ratios = {name: round(statistics.median(times) / base, 3) for name, times in found.items()}
     print(f"{'import boto3 + client':28} {base:7.1f} ms")
     for name, ratio in sorted(ratios.items(), key=lambda item: -item[1]):
-        print(
-            f"{name:28} {ratio * base:7.1f} ms  {ratio:5.2f} x{'  over the target' if ratio > TARGET else ''}"
-        )
-    print(
-        json.dumps(
-            {"max_ratio": max(ratios.values()), "functions": ratios, "target": TARGET, "rounds": rounds}
-        )
-    )
+        print(f"{name:28} {ratio * base:7.1f} ms  {ratio:5.2f} x{'  over the target' if ratio > TARGET else ''}")
+    print(json.dumps({"max_ratio": max(ratios.values()), "functions": ratios, "target": TARGET, "rounds": rounds}))
     return 0
 
 

@@ -63,9 +63,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--target", type=float, default=0.12, help="largest wrong share among the released")
     options.add_argument("--splits", type=int, default=200)
-    options.add_argument(
-        "--write", action="store_true", help="put weights and threshold into policies/runtime.json"
-    )
+    options.add_argument("--write", action="store_true", help="put weights and threshold into policies/runtime.json")
     asked = options.parse_args()
     if not DATA.exists():
         say("skipped: there is no ../shared/data/halueval/general.jsonl to learn from")
@@ -338,9 +336,7 @@ def try_blocks(rows: list[Row], demo_at: set[int], names: list[str], target: flo
     for start in range(0, len(rows) - BLOCK_ROWS // 2, BLOCK_ROWS):
         block = range(start, start + BLOCK_ROWS if start + 1.5 * BLOCK_ROWS <= len(rows) else len(rows))
         chance = random.Random(start)
-        others = [
-            (chance.random() * 0.8, rows[i]) for i in range(len(rows)) if i not in block and i not in demo_at
-        ]
+        others = [(chance.random() * 0.8, rows[i]) for i in range(len(rows)) if i not in block and i not in demo_at]
         split = split_by(others)
         score = fit(split.fit, names)
         held_out = rows[block.start : block.stop]
@@ -367,12 +363,8 @@ def write_policy(score: ConfidenceScore, threshold: float) -> None:
     """Change the two values where they stand, and nothing of the file's layout."""
     text = POLICY.read_text(encoding="utf-8")
     weights = ",\n        ".join(f'"{name}": {weight}' for name, weight in score.weights.items())
-    fitted = (
-        f'{{\n      "intercept": {score.intercept},\n      "weights": {{\n        {weights}\n      }}\n    }}'
-    )
-    text, scores = re.subn(
-        r'("open_question":\s*)\{[^{}]*\{[^{}]*\}\s*\}', lambda found: found[1] + fitted, text
-    )
+    fitted = f'{{\n      "intercept": {score.intercept},\n      "weights": {{\n        {weights}\n      }}\n    }}'
+    text, scores = re.subn(r'("open_question":\s*)\{[^{}]*\{[^{}]*\}\s*\}', lambda found: found[1] + fitted, text)
     text, thresholds = re.subn(
         r'("general_question":\s*\{[^{}]*?"confidence_threshold":\s*)[\d.]+',
         lambda found: f"{found[1]}{threshold}",

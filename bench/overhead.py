@@ -70,9 +70,7 @@ def own_cpu(cloud: embedded.Cloud, rounds: int) -> dict[str, float]:
         environment = dict(os.environ)
         for name in ("AdmitRequestFunction", "AssessAnswerFunction", "PublishOutcomeFunction"):
             function = cloud.functions.function(name)
-            environment |= specification.environment(
-                function, cloud.endpoint, "127.0.0.1:1", "bench", Path(layers)
-            )
+            environment |= specification.environment(function, cloud.endpoint, "127.0.0.1:1", "bench", Path(layers))
         command = [sys.executable, __file__, "--handlers", "--rounds", str(rounds)]
         output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     return json.loads(output.splitlines()[-1])
@@ -101,9 +99,7 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
     )
     passage = {"id": "p1", "text": "A ledger is a book of accounts, kept entry by entry. " * 12}
     answer = {
-        "Output": {
-            "Message": {"Role": "assistant", "Content": [{"Text": "A ledger is a book of accounts. " * 20}]}
-        },
+        "Output": {"Message": {"Role": "assistant", "Content": [{"Text": "A ledger is a book of accounts. " * 20}]}},
         "StopReason": "end_turn",
         "Usage": {"InputTokens": 300, "OutputTokens": 120, "TotalTokens": 420},
     }
@@ -138,9 +134,7 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
         times["assess_answer"].append(spent)
 
     table = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=os.environ["REQUESTS_TABLE"])
-    images = [
-        item for page in table for item in page["Items"] if item["request_id"]["S"].startswith("bench-")
-    ]
+    images = [item for page in table for item in page["Items"] if item["request_id"]["S"].startswith("bench-")]
     for start in range(0, len(images) - BATCH + 1, BATCH):
         changes = [
             {
@@ -168,9 +162,7 @@ def aws_calls(cloud: embedded.Cloud, use_case: str, requests: int) -> dict[str, 
             "EventBusName": cloud.outputs["EventBusName"],
             "Source": "acme.app",
             "DetailType": "InferenceRequested",
-            "Detail": json.dumps(
-                {"request_id": f"{use_case}-{n}", "use_case": use_case, "query": "What is a ledger?"}
-            ),
+            "Detail": json.dumps({"request_id": f"{use_case}-{n}", "use_case": use_case, "query": "What is a ledger?"}),
         }
         for n in range(requests)
     ]

@@ -52,18 +52,14 @@ class Announcements:
     def __init__(self, cloud: embedded.Cloud, name: str = "soak") -> None:
         self._sqs = cloud.client("sqs")
         self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"][
-            "QueueArn"
-        ]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bus = cloud.outputs["EventBusName"]
         cloud.client("events").put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["bulwark"]}')
         cloud.client("events").put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "q", "Arn": arn}])
         self.ids: dict[str, set[str]] = defaultdict(set)
 
     def drain(self) -> None:
-        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
+        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 detail = json.loads(message["Body"])["detail"]
                 self.ids[detail["request_id"]].add(detail["event_id"])
@@ -89,11 +85,7 @@ def send(cloud: embedded.Cloud, requests: list[dict]) -> None:
 
 def records(cloud: embedded.Cloud) -> dict[str, dict]:
     pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.outputs["RequestsTable"])
-    found = [
-        {name: next(iter(value.values())) for name, value in item.items()}
-        for p in pages
-        for item in p["Items"]
-    ]
+    found = [{name: next(iter(value.values())) for name, value in item.items()} for p in pages for item in p["Items"]]
     return {record["request_id"]: record for record in found}
 
 
@@ -127,9 +119,7 @@ def main() -> int:
     options = parser.parse_args()
     random.seed(options.seed)
 
-    with embedded.start(
-        ROOT / "template.yaml", stack_name="bulwark-soak", policy=policy(), schedules=False
-    ) as cloud:
+    with embedded.start(ROOT / "template.yaml", stack_name="bulwark-soak", policy=policy(), schedules=False) as cloud:
         announcements = Announcements(cloud)
         cloud.load_faults({"faults": [{"kind": "throttle", "probability": MODEL_FAILURE_SHARE}]})
         requests = [

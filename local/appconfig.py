@@ -126,9 +126,7 @@ class AppConfigDataResponse(BaseResponse):
         with _state_lock:
             application = _named("Application", asked["ApplicationIdentifier"], backend.applications)
             in_application = {
-                key: each
-                for key, each in _state(self).environments.items()
-                if each.application_id == application.id
+                key: each for key, each in _state(self).environments.items() if each.application_id == application.id
             }
             environment = _named("Environment", asked["EnvironmentIdentifier"], in_application)
             profiles = application.config_profiles
@@ -148,17 +146,13 @@ class AppConfigDataResponse(BaseResponse):
             sessions = _state(self).sessions
             session = sessions.get(token)
             if session is None:
-                raise _refused(
-                    "Token is not valid: each token serves one call, and the next one comes with it."
-                )
+                raise _refused("Token is not valid: each token serves one call, and the next one comes with it.")
             now = time.monotonic()
             if session.interval and session.polled_at and now - session.polled_at < session.interval:
                 raise _refused(f"This session polls no more often than every {session.interval} seconds.")
             version = _in_force(session, now)
             if version is None:
-                message = (
-                    f"No configuration of {session.profile.name} is deployed to {session.environment.name}."
-                )
+                message = f"No configuration of {session.profile.name} is deployed to {session.environment.name}."
                 raise service_error("appconfigdata", "ResourceNotFoundException", message)
             del sessions[token]
             session.token, session.polled_at = secrets.token_urlsafe(32), now
@@ -199,9 +193,7 @@ def install(client_factory: ClientFactory, seconds_per_minute: float = SECONDS_P
     urls.url_paths["{0}/.*$"] = AppConfigResponse.dispatch
     _installed = _Installed(client_factory, seconds_per_minute)
     if AppConfigResponse.call_action is not _call_action_or_data_plane:
-        moto_names.replace(
-            "moto.appconfig.responses:AppConfigResponse.call_action", _call_action_or_data_plane
-        )
+        moto_names.replace("moto.appconfig.responses:AppConfigResponse.call_action", _call_action_or_data_plane)
 
 
 def _call_action_or_data_plane(self: AppConfigResponse) -> Any:
@@ -399,13 +391,9 @@ def _version(profile: ConfigurationProfile, asked: str) -> HostedConfigurationVe
 
 def _named(kind: str, identifier: str, things: dict[str, Any]) -> Any:
     """A thing by its id or its name."""
-    found = things.get(identifier) or next(
-        (each for each in things.values() if each.name == identifier), None
-    )
+    found = things.get(identifier) or next((each for each in things.values() if each.name == identifier), None)
     if found is None:
-        raise service_error(
-            "appconfigdata", "ResourceNotFoundException", f"{kind} {identifier} could not be found"
-        )
+        raise service_error("appconfigdata", "ResourceNotFoundException", f"{kind} {identifier} could not be found")
     return found
 
 
@@ -419,9 +407,7 @@ def _validate(profile: ConfigurationProfile, version: HostedConfigurationVersion
     """Ask the profile's validators; what one raises refuses the configuration."""
     for validator in profile.validators or []:
         if validator["Type"] != "LAMBDA":
-            raise service_error(
-                "appconfig", "BadRequestException", "The local AppConfig runs LAMBDA validators only."
-            )
+            raise service_error("appconfig", "BadRequestException", "The local AppConfig runs LAMBDA validators only.")
         event = {
             "applicationId": profile.application_id,
             "configurationProfileId": profile.id,

@@ -103,9 +103,7 @@ class Route:
 class _Application:
     """WSGI application of one API."""
 
-    def __init__(
-        self, body: dict[str, Any], keys: Keys, invoke: Invoke, api_id: str, timeout_seconds: float
-    ) -> None:
+    def __init__(self, body: dict[str, Any], keys: Keys, invoke: Invoke, api_id: str, timeout_seconds: float) -> None:
         self._invoke, self._api_id, self._timeout = invoke, api_id, timeout_seconds
         self._cors = body.get("x-amazon-apigateway-cors") or {}
         self._authorizers = dict(_authorizers(body, keys))
@@ -144,9 +142,7 @@ class _Application:
             return _message(401, "Unauthorized", {"www-authenticate": "Bearer"})
         except Forbidden:
             return _message(403, "Forbidden", {"www-authenticate": 'Bearer error="insufficient_scope"'})
-        event = json.dumps(
-            self._event(environ, request_id, route, raw_path, parameters, body, claims)
-        ).encode()
+        event = json.dumps(self._event(environ, request_id, route, raw_path, parameters, body, claims)).encode()
         if len(event) > MAX_EVENT_BYTES:
             return _message(413, "Request Entity Too Large")
         return self._invoked(route.function_arn, event)
@@ -254,9 +250,7 @@ def _authorizers(body: dict[str, Any], keys: Keys) -> Iterable[tuple[str, JwtAut
     for name, scheme in (body.get("components") or {}).get("securitySchemes", {}).items():
         authorizer = scheme.get("x-amazon-apigateway-authorizer") or {}
         if authorizer.get("type") != "jwt":
-            raise ValueError(
-                f"authoriser {name}: the local HTTP API knows type jwt, not {authorizer.get('type')}"
-            )
+            raise ValueError(f"authoriser {name}: the local HTTP API knows type jwt, not {authorizer.get('type')}")
         if authorizer.get("identitySource", "").lower() != "$request.header.authorization":
             raise ValueError(f"authoriser {name}: the local HTTP API reads the Authorization header only")
         settings = authorizer["jwtConfiguration"]
@@ -270,9 +264,7 @@ def _routes(body: dict[str, Any]) -> Iterable[Route]:
             integration = operation["x-amazon-apigateway-integration"]
             function = _FUNCTION.search(integration["uri"])
             if integration["type"].lower() != "aws_proxy" or integration.get("payloadFormatVersion") != "2.0":
-                raise ValueError(
-                    f"{method} {path}: the local HTTP API knows aws_proxy of payload format 2.0 only"
-                )
+                raise ValueError(f"{method} {path}: the local HTTP API knows aws_proxy of payload format 2.0 only")
             if function is None:
                 raise ValueError(f"{method} {path}: {integration['uri']} names no Lambda function")
             ((name, scopes),) = next(iter(operation.get("security") or [{"NONE": []}])).items()
@@ -311,9 +303,7 @@ def _read(environ: dict[str, Any]) -> bytes | None:
 
 
 def _headers(environ: dict[str, Any]) -> dict[str, str]:
-    headers = {
-        name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"
-    }
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]

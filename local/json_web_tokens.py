@@ -61,11 +61,7 @@ class JwtAuthorizer:
         if not self._audience & set(audience if isinstance(audience, list) else [audience]):
             raise Unauthorized("another audience")
         now = time.time()
-        if (
-            not _number(claims, "exp") > now
-            or _number(claims, "nbf", 0) > now
-            or _number(claims, "iat", 0) > now
-        ):
+        if not _number(claims, "exp") > now or _number(claims, "nbf", 0) > now or _number(claims, "iat", 0) > now:
             raise Unauthorized("not valid now")
         if scopes and not set(scopes) & set(_granted(claims)):
             raise Forbidden

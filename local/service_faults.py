@@ -30,7 +30,9 @@ class ServiceFault:
     def from_json(cls, raw: Mapping[str, Any]) -> "ServiceFault":
         known = {"service", "error", "operation", "contains", "delay_ms", "count", "after"}
         if unknown := set(raw) - known:
-            raise ValueError(f"service fault: unknown field {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+            raise ValueError(
+                f"service fault: unknown field {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+            )
         if not raw.get("service"):
             raise ValueError("service fault: service is missing, such as dynamodb, lambda or states")
         return cls(

@@ -54,12 +54,8 @@ def sign_in(cognito: Any, client_id: str, username: str, password: str) -> str:
 
 
 def _create(cognito: Any, user_pool_id: str, user: LocalUser, password: str) -> str:
-    made = cognito.admin_create_user(
-        UserPoolId=user_pool_id, Username=user.username, MessageAction="SUPPRESS"
-    )["User"]
-    cognito.admin_set_user_password(
-        UserPoolId=user_pool_id, Username=user.username, Password=password, Permanent=True
-    )
+    made = cognito.admin_create_user(UserPoolId=user_pool_id, Username=user.username, MessageAction="SUPPRESS")["User"]
+    cognito.admin_set_user_password(UserPoolId=user_pool_id, Username=user.username, Password=password, Permanent=True)
     for group in user.groups:
         cognito.admin_add_user_to_group(UserPoolId=user_pool_id, Username=user.username, GroupName=group)
     return next(each["Value"] for each in made["Attributes"] if each["Name"] == "sub")

@@ -29,9 +29,7 @@ class TemplateLoader(yaml.SafeLoader):
     """Reads CloudFormation, with !Ref and its like left as plain values."""
 
 
-TemplateLoader.add_multi_constructor(
-    "!", lambda loader, tag, node: getattr(loader, f"construct_{node.id}")(node)
-)
+TemplateLoader.add_multi_constructor("!", lambda loader, tag, node: getattr(loader, f"construct_{node.id}")(node))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,4 @@ def now() -> float:
 
 def iso(epoch_seconds: float) -> str:
     """2026-11-23T09:30:02.120Z"""
-    return (
-        datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,7 +14,6 @@ def park(kind: str, body: dict | str, reason: str) -> None:
         QueueUrl=os.environ["DEAD_LETTER_QUEUE"],
         MessageBody=body if isinstance(body, str) else json.dumps(body, ensure_ascii=False),
         MessageAttributes={
-            name: {"DataType": "String", "StringValue": value}
-            for name, value in (("kind", kind), ("reason", reason))
+            name: {"DataType": "String", "StringValue": value} for name, value in (("kind", kind), ("reason", reason))
         },
     )

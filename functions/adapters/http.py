@@ -31,9 +31,7 @@ def answers(function: Callable[[dict, Caller], dict]) -> Callable[[dict, LambdaC
         except Forbidden as error:
             return respond(403, {"error": {"code": "FORBIDDEN", "message": str(error)}})
         except RequestRefused as refusal:
-            return respond(
-                400, {"error": {"code": refusal.reason, "message": refusal.message, "field": refusal.field}}
-            )
+            return respond(400, {"error": {"code": refusal.reason, "message": refusal.message, "field": refusal.field}})
         except Refused as refused:
             headers = {}
             if "retry_after_seconds" in refused.error:

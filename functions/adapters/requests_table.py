@@ -149,13 +149,15 @@ def move_sweep(request_key: str, at: float) -> dict:
 def close_held(request_key: str, status: Status, attributes: dict) -> dict:
     """An action that ends a held request; an answer among the attributes takes the draft's place."""
     draft = _ANSWER - attributes.keys() if _ANSWER & attributes.keys() else ()
+    # Why and until when it was held stays with its review.
+    held = {"reason", "message", "due_at"} - attributes.keys()
     return update(
         _table(),
         {"request_key": request_key},
         "#status = :held",
         {"held": Status.HELD},
         set={"status": status, **attributes},
-        remove=(*_SWEEP, *draft),
+        remove=(*_SWEEP, *draft, *held),
     )
 
 

@@ -41,8 +41,6 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, expires
         "queue": review["tenant"],
         "expires_at": expires_at,
     }
-    if review.get("user_id"):
-        attributes["user_id"] = review["user_id"]
     opened = update(
         _table(),
         {"review_id": review["review_id"]},
@@ -98,20 +96,22 @@ def keep_late(review_id: str, decision: ReviewDecision, decided_by: str, now: fl
 
 
 def lapse(review_id: str, decision: str, now: float) -> dict:
-    """End an open review with the policy's decision on silence, or leave the decision that was first; gives the review."""
+    """End an open review as silence ends it, unless a person was first; gives the review, though it never opened."""
+    ending = {"status": ReviewStatus.LAPSED, "decision": decision, "decided_at": iso(now)}
     lapsed = update(
         _table(),
         {"review_id": review_id},
-        "attribute_not_exists(#status) OR #status = :open",
+        "#status = :open",
         {"open": ReviewStatus.OPEN},
-        set={"status": ReviewStatus.LAPSED, "decision": decision, "decided_at": iso(now)},
+        set=ending,
         remove=("queue", "task_token"),
     )
     try:
         transact([lapsed])
-    except ConditionFailed:
-        pass  # a person was first
-    return find(review_id) or {}
+    except ConditionFailed as failed:
+        # Nothing stood there: the review never opened, and there is no item to end.
+        return failed.item or ending
+    return find(review_id) or ending
 
 
 def close_request(review: dict, request_key: str, ruling: Ruling, now: float) -> bool:

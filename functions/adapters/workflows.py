@@ -10,9 +10,7 @@ from botocore.exceptions import ReadTimeoutError
 # API Gateway gives up after 30 s; the execution itself goes on.
 SYNC_SECONDS = 25
 
-client = boto3.client(
-    "stepfunctions", config=Config(read_timeout=SYNC_SECONDS, retries={"total_max_attempts": 1})
-)
+client = boto3.client("stepfunctions", config=Config(read_timeout=SYNC_SECONDS, retries={"total_max_attempts": 1}))
 
 
 class StillRunning(Exception):

@@ -5,7 +5,7 @@ from aws_lambda_powertools import Logger
 from adapters import payloads, reviews_table, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
-from adapters.review_view import summary_of, visible_review
+from adapters.review_view import is_for, summary_of, visible_review
 from adapters.reviews_table import ReviewClosed
 from domain.callers import Caller
 from domain.requests import check_text, invalid
@@ -17,13 +17,20 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
-    review, moment = visible_review(event["pathParameters"]["review_id"], caller), now()
+    (review, _), moment = visible_review(event["pathParameters"]["review_id"], caller), now()
     body = body_of(event)
     check_text(body)
     try:
         decision = read_decision(body)
     except DecisionInvalid as error:
         raise invalid(*error.args) from error
+    if not is_for(review, caller):
+        reviews_table.keep_late(review["review_id"], decision, caller.user_id, moment)
+        raise Refused(
+            409,
+            "DEADLINE_PASSED",
+            f"The review went to a lead at {review['opened_at']}. Your decision is recorded and changes nothing.",
+        )
     try:
         if review["status"] != ReviewStatus.OPEN:
             raise ReviewClosed(review)

@@ -7,10 +7,9 @@ from aws_lambda_powertools import Logger
 
 from adapters import reviews_table
 from adapters.http import answers, respond
-from adapters.review_view import summary_of
+from adapters.review_view import is_for, summary_of
 from domain.callers import Caller
 from domain.requests import invalid
-from domain.reviews import Tier
 
 DEFAULT_LIMIT, MAX_LIMIT = 25, 100
 LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
@@ -31,7 +30,7 @@ def handler(event: dict, caller: Caller) -> dict:
     position = None
     for tenant in [name for name in caller.tenants if name >= tenant]:
         found, last = reviews_table.page(tenant, int(limit) - len(reviews), start)
-        reviews += [review for review in found if _is_for(review, caller)]
+        reviews += [review for review in found if is_for(review, caller)]
         start, position = None, last and [tenant, last]
         if position or len(reviews) >= int(limit):
             position = position or _after(tenant, caller)
@@ -40,10 +39,6 @@ def handler(event: dict, caller: Caller) -> dict:
     if position:
         page["next"] = base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
     return respond(200, page)
-
-
-def _is_for(review: dict, caller: Caller) -> bool:
-    return review["tier"] != Tier.LEAD or "leads" in caller.groups
 
 
 def _after(tenant: str, caller: Caller) -> list | None:
@@ -59,7 +54,7 @@ def _position(token: str | None, caller: Caller) -> tuple[str, dict | None]:
         tenant, start = json.loads(base64.urlsafe_b64decode(token))
         if start is not None:
             start = {name: start[name] for name in ("queue", "due_at", "review_id")}
-            if not all(isinstance(value, str) for value in start.values()):
+            if not all(isinstance(value, str) and value for value in start.values()):
                 raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise invalid("next", "is not what the last page gave") from error

@@ -4,9 +4,9 @@ import json
 
 from aws_lambda_powertools import Logger
 
-from adapters import payloads, requests_table
+from adapters import payloads
 from adapters.http import answers, respond
-from adapters.review_view import summary_of, visible_review
+from adapters.review_view import is_for, summary_of, visible_review
 from domain.callers import Caller
 
 logger = Logger()
@@ -15,8 +15,9 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
-    review = visible_review(event["pathParameters"]["review_id"], caller)
-    request = requests_table.find(review["request_key"]) or {}
+    review, request = visible_review(event["pathParameters"]["review_id"], caller)
+    if not is_for(review, caller):
+        caller.require("leads")
     body = json.loads(payloads.text_of(request, "payload") or "{}")
     logger.info("review read", review_id=review["review_id"], reader=caller.user_id)
     return respond(

@@ -57,6 +57,16 @@ def cost_of(model: Model, input_tokens: int, output_tokens: int) -> Decimal:
     return model.usd_per_input_token * input_tokens + model.usd_per_output_token * output_tokens
 
 
+def cost_of_chain(models: dict[str, Model], attempts: list[dict]) -> Decimal:
+    """What the rejected attempts of a chain cost; one that gave no answer cost nothing."""
+    costs = (
+        cost_of(models[each["model"]], each["input_tokens"], each["output_tokens"])
+        for each in attempts
+        if each["model"] in models
+    )
+    return sum(costs, Decimal(0))
+
+
 def _lowest_score(assessments: list[dict], kind: str) -> float | None:
     scores = [
         found["Score"]

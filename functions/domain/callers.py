@@ -20,9 +20,7 @@ class Caller:
         """Read a Cognito access token's claims as API Gateway passes them: a list is the text '[a b]'."""
         listed = claims.get("cognito:groups", "")
         names = listed if isinstance(listed, list) else listed.strip("[]").replace(",", " ").split()
-        tenants = tuple(
-            sorted(name.removeprefix(TENANT_GROUP) for name in names if name.startswith(TENANT_GROUP))
-        )
+        tenants = tuple(sorted(name.removeprefix(TENANT_GROUP) for name in names if name.startswith(TENANT_GROUP)))
         groups = frozenset(name for name in names if not name.startswith(TENANT_GROUP))
         return cls(claims["sub"], tenants, groups)
 

@@ -31,9 +31,7 @@ class Verdict:
 def judge(answer: Answer, confidence: float, use_case: UseCase) -> Verdict:
     """Release an answer the policy trusts; hold every other one; refuse what the guardrail blocked."""
     if answer.blocked:
-        return Verdict(
-            Status.REFUSED, Reason.GUARDRAIL_BLOCKED, "The guardrail blocked the request or its answer."
-        )
+        return Verdict(Status.REFUSED, Reason.GUARDRAIL_BLOCKED, "The guardrail blocked the request or its answer.")
     if answer.findings:
         return Verdict(Status.HELD, Reason.GUARDRAIL_FINDING)
     if use_case.always_review:
@@ -46,9 +44,7 @@ def judge(answer: Answer, confidence: float, use_case: UseCase) -> Verdict:
 
 def failure_of(attempts: list[dict]) -> Verdict:
     """Why no model of the chain answered, each named with its error."""
-    tried = (
-        "; ".join(f"{attempt['model']}: {attempt['error']}" for attempt in attempts) or "no model was asked"
-    )
+    tried = "; ".join(f"{attempt['model']}: {attempt['error']}" for attempt in attempts) or "no model was asked"
     last = attempts[-1]["error"] if attempts else ""
     known = {Reason.EMPTY_ANSWER, Reason.TRUNCATED_ANSWER, Reason.ASSESSMENT_FAILED}
     reason = Reason(last) if last in known else Reason.MODEL_UNAVAILABLE

@@ -140,9 +140,7 @@ def _use_case(name: str, raw: dict, document: dict, models: dict[str, Model]) ->
         models=tuple(_named(models, model, f"{where}.models") for model in raw["models"]),
         max_output_tokens=raw["max_output_tokens"],
         temperature=raw["temperature"],
-        always_review=_named(document["risk_classes"], raw["risk_class"], f"{where}.risk_class")[
-            "always_review"
-        ],
+        always_review=_named(document["risk_classes"], raw["risk_class"], f"{where}.risk_class")["always_review"],
         confidence=ConfidenceScore(score["intercept"], score["weights"]),
         confidence_threshold=raw["confidence_threshold"],
         deliver_answer=raw["deliver"] == "event",

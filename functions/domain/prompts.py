@@ -19,9 +19,7 @@ def guarded(text: str, qualifiers: list[str]) -> dict:
 def render(detail: dict) -> dict:
     """The request's part of a Converse call, in the spelling of a Step Functions integration."""
     return {
-        "messages": [
-            {"Role": turn["role"], "Content": [{"Text": turn["text"]}]} for turn in detail.get("history", ())
-        ],
+        "messages": [{"Role": turn["role"], "Content": [{"Text": turn["text"]}]} for turn in detail.get("history", ())],
         "passages": [guarded(passage["text"], PASSAGE_QUALIFIERS) for passage in detail.get("passages", ())],
         "query": guarded(detail["query"], QUERY_QUALIFIERS),
     }

@@ -49,9 +49,7 @@ class Reason(StrEnum):
 class RequestRefused(Exception):
     """The request will not be answered; the message holds no word of it."""
 
-    def __init__(
-        self, reason: Reason, message: str, field: str | None = None, retry_after_seconds: int | None = None
-    ):
+    def __init__(self, reason: Reason, message: str, field: str | None = None, retry_after_seconds: int | None = None):
         super().__init__(message)
         self.reason, self.message, self.field = reason, message, field
         self.retry_after_seconds = retry_after_seconds
@@ -99,9 +97,7 @@ def read_request(detail: dict, tenant: Tenant, user_id: str | None, channel: str
 def check_allowed(policy: Policy, tenant: Tenant, use_case: str) -> None:
     if use_case not in policy.use_cases:
         known = ", ".join(sorted(tenant.use_cases))
-        raise RequestRefused(
-            Reason.UNKNOWN_USE_CASE, f"There is no such use case; yours are {known}.", "use_case"
-        )
+        raise RequestRefused(Reason.UNKNOWN_USE_CASE, f"There is no such use case; yours are {known}.", "use_case")
     if use_case not in tenant.use_cases:
         raise RequestRefused(
             Reason.USE_CASE_NOT_ALLOWED, f"Use case {use_case} is not open to this tenant.", "use_case"
@@ -121,13 +117,9 @@ def check_conversation(detail: dict) -> None:
     turns = detail.get("history", ())
     for index, turn in enumerate(turns):
         if turn["role"] != ("user", "assistant")[index % 2]:
-            raise invalid(
-                f"history[{index}].role", "is out of turn: user and assistant alternate, user first"
-            )
+            raise invalid(f"history[{index}].role", "is out of turn: user and assistant alternate, user first")
     if len(turns) % 2:
-        raise invalid(
-            f"history[{len(turns) - 1}].role", "must be assistant: the query is the user's next turn"
-        )
+        raise invalid(f"history[{len(turns) - 1}].role", "must be assistant: the query is the user's next turn")
 
 
 def canonical(value: dict) -> str:

@@ -59,9 +59,7 @@ def read_decision(body: object) -> ReviewDecision:
     if (decision is Decision.EDIT) != ("answer" in body) or not body.get("answer", "-").strip():
         raise DecisionInvalid("answer", "goes with EDIT, and EDIT needs it")
     if (decision is Decision.REJECT) != ("reason_code" in body):
-        raise DecisionInvalid(
-            "reason_code", f"goes with REJECT, and REJECT needs one of {', '.join(REASON_CODES)}"
-        )
+        raise DecisionInvalid("reason_code", f"goes with REJECT, and REJECT needs one of {', '.join(REASON_CODES)}")
     if "reason_code" in body and body["reason_code"] not in REASON_CODES:
         raise DecisionInvalid("reason_code", f"must be one of {', '.join(REASON_CODES)}")
     if len(body.get("comment", "")) > MAX_COMMENT:
@@ -92,7 +90,5 @@ def rule_on(decision: str, tier: str, lapsed: bool) -> Ruling:
     if decision in (Decision.APPROVE, Decision.EDIT):
         return Ruling(Status.COMPLETED, decided_by, None, None)
     if lapsed:
-        return Ruling(
-            Status.REFUSED, decided_by, Reason.REVIEW_LAPSED, "Nobody decided on the answer in time."
-        )
+        return Ruling(Status.REFUSED, decided_by, Reason.REVIEW_LAPSED, "Nobody decided on the answer in time.")
     return Ruling(Status.REFUSED, decided_by, Reason.REJECTED, "A reviewer held the answer back.")

@@ -18,9 +18,7 @@ def handler(event: dict, context: LambdaContext) -> None:
     review, moment = event["review"], now()
     expires_at = int(moment) + review["review_days"] * DAY_SECONDS
     try:
-        reviews_table.open_for(
-            review, event["tier"], event["task_token"], event["sla_seconds"], expires_at, moment
-        )
+        reviews_table.open_for(review, event["tier"], event["task_token"], event["sla_seconds"], expires_at, moment)
     except ReviewClosed:
         # Somebody decided while the last token ran out: go straight on to their decision.
         workflows.resume_review(event["task_token"])

@@ -9,7 +9,7 @@ from adapters import payloads, policy, requests_table, schemas
 from adapters.clock import now
 from adapters.requests_table import Claim, LimitReached
 from domain.confidence import query_signals
-from domain.limits import seconds_to_next_minute, shard_of
+from domain.limits import seconds_to_next_minute, shards_for
 from domain.policy import Policy, Tenant, UseCase
 from domain.prompts import MAX_RENDERED_BYTES, fits, render
 from domain.requests import (
@@ -91,23 +91,20 @@ def _channel(event: dict) -> str:
 def _claim(
     request: Request, use_case: UseCase, tenant: Tenant, rules: Policy, execution_name: str, moment: float
 ) -> Claim:
-    shard = shard_of(tenant, request.body_digest, int(moment))
-    try:
-        return requests_table.claim(request, use_case, shard, rules, execution_name, moment)
-    except LimitReached as reached:
-        if reached.which == "rate":
-            wait, limit = (
-                seconds_to_next_minute(int(moment)),
-                f"{tenant.requests_per_minute} requests a minute",
-            )
-            reason = Reason.RATE_LIMITED
-        else:
-            wait, limit = 5, f"{tenant.requests_in_flight} requests at once"
-            reason = Reason.TOO_MANY_IN_FLIGHT
-        message = (
-            f"The tenant's limit of {limit} is reached; send the request under a new request_id in {wait} s."
-        )
-        raise RequestRefused(reason, message, retry_after_seconds=wait) from reached
+    # A full shard sends on to the next: a tenant may use its whole limit, and pays a call more only near it.
+    for shard in shards_for(tenant, request.body_digest, int(moment)):
+        try:
+            return requests_table.claim(request, use_case, shard, rules, execution_name, moment)
+        except LimitReached as error:
+            reached = error
+    if reached.which == "rate":
+        wait, limit = seconds_to_next_minute(int(moment)), f"{tenant.requests_per_minute} requests a minute"
+        reason = Reason.RATE_LIMITED
+    else:
+        wait, limit = 5, f"{tenant.requests_in_flight} requests at once"
+        reason = Reason.TOO_MANY_IN_FLIGHT
+    message = f"The tenant's limit of {limit} is reached; send the request under a new request_id in {wait} s."
+    raise RequestRefused(reason, message, retry_after_seconds=wait)
 
 
 def _refuse(

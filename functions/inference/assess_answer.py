@@ -1,17 +1,14 @@
 """AssessAnswer: judges a model's answer and records the request's outcome, once."""
 
-from decimal import Decimal
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import payloads, policy, requests_table
 from adapters.clock import iso, now
 from adapters.requests_table import REVIEW_START_SECONDS, decimal
-from domain.answers import Answer, cost_of
+from domain.answers import Answer, cost_of, cost_of_chain
 from domain.confidence import confidence_of, signals_of
 from domain.outcomes import judge, review_id_of
-from domain.policy import Policy
 from domain.requests import Status
 from domain.reviews import draft_digest
 
@@ -38,7 +35,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "attempts": event["attempts"],
         "input_tokens": answer.input_tokens,
         "output_tokens": answer.output_tokens,
-        "cost_usd": _cost(rules, event, answer),
+        "cost_usd": cost_of_chain(rules.models, event["attempts"])
+        + cost_of(rules.models[event["model"]], answer.input_tokens, answer.output_tokens),
         "stop_reason": answer.stop_reason,
         "signals": {name: decimal(value) for name, value in signals.items()},
         "confidence": decimal(confidence),
@@ -92,11 +90,3 @@ def handler(event: dict, context: LambdaContext) -> dict:
         model=event["model"],
     )
     return {"status": verdict.status, "review": review}
-
-
-def _cost(rules: Policy, event: dict, answer: Answer) -> Decimal:
-    """What every attempt of the chain cost, the rejected ones too."""
-    cost = cost_of(rules.models[event["model"]], answer.input_tokens, answer.output_tokens)
-    for attempt in event["attempts"]:
-        cost += cost_of(rules.models[attempt["model"]], attempt["input_tokens"], attempt["output_tokens"])
-    return cost

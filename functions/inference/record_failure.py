@@ -3,8 +3,9 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import requests_table
+from adapters import policy, requests_table
 from adapters.clock import iso, now
+from domain.answers import cost_of_chain
 from domain.outcomes import failure_of
 
 logger = Logger()
@@ -12,6 +13,7 @@ logger = Logger()
 
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
+    rules = policy.current()
     request = event["request"]
     verdict = failure_of(event["attempts"])
     attributes = {
@@ -19,10 +21,10 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "reason": verdict.reason,
         "message": verdict.message,
         "attempts": event["attempts"],
+        "cost_usd": cost_of_chain(rules.models, event["attempts"]),
+        "policy_version": rules.version,
     }
-    first = requests_table.record_outcome(
-        request["request_key"], request["in_flight_key"], verdict.status, attributes
-    )
+    first = requests_table.record_outcome(request["request_key"], request["in_flight_key"], verdict.status, attributes)
     status = verdict.status if first is None else first.get("status")
     logger.info("request failed", request_id=request["request_id"], status=status, reason=verdict.reason)
     return {"status": status}

@@ -28,9 +28,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     """Takes a stream batch, or {"replay": [request_key]} from `bulwark replay-dlq`."""
     if "replay" in event:
         found = [("", requests_table.find(key)) for key in event["replay"]]
-        pending = [
-            (number, record) for number, record in found if record and record["status"] in set(DETAIL_TYPES)
-        ]
+        pending = [(number, record) for number, record in found if record and record["status"] in set(DETAIL_TYPES)]
     else:
         pending = [
             (change["dynamodb"]["SequenceNumber"], _read(change["dynamodb"]["NewImage"]))
@@ -92,9 +90,7 @@ def _park(record: dict, error: Exception) -> None:
 
 def _measure(record: dict) -> None:
     metrics = EphemeralMetrics(namespace="Bulwark")
-    metrics.add_dimension(
-        "use_case", "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
-    )
+    metrics.add_dimension("use_case", "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"])
     # Alarms cannot search over dimensions, so each metric is there without the use case as well.
     metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
     metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)

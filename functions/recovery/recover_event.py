@@ -32,9 +32,7 @@ def _recover(record: dict) -> None:
         attributes[name]["stringValue"] for name in ("ERROR_CODE", "ERROR_MESSAGE") if name in attributes
     )
     if len(body.encode()) <= MAX_INPUT_BYTES:
-        dead_letters.park(
-            "event", body, reason or "EventBridge could not deliver the event and did not say why"
-        )
+        dead_letters.park("event", body, reason or "EventBridge could not deliver the event and did not say why")
         logger.error("event parked", message_id=record["messageId"], reason=reason)
         return
     try:

@@ -13,9 +13,7 @@ from domain.reviews import Decision, ReviewStatus, rule_on
 
 # What is left of the function's time when it leaves the rest to the next minute's run.
 RESERVE_MILLISECONDS = 10_000
-DEADLINE_MESSAGE = (
-    "No answer came before the request's deadline. Send the request again under a new request_id."
-)
+DEADLINE_MESSAGE = "No answer came before the request's deadline. Send the request again under a new request_id."
 
 logger = Logger()
 
@@ -64,9 +62,7 @@ def _sweep_review(record: dict, moment: float) -> str | None:
     else:
         # The execution is gone, and nobody can answer it: an answer nobody looked at is not let out.
         review = reviews_table.lapse(review_id, Decision.REJECT, moment)
-    ruling = rule_on(
-        review["decision"], review.get("tier", "reviewer"), review["status"] == ReviewStatus.LAPSED
-    )
+    ruling = rule_on(review["decision"], review.get("tier", "reviewer"), review["status"] == ReviewStatus.LAPSED)
     return "reviews_lapsed" if reviews_table.close_request(review, request_key, ruling, moment) else None
 
 

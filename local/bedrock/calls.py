@@ -49,9 +49,7 @@ class Calls:
             key = (operation, model, outcome)
             self._counts[key] = self._counts.get(key, 0) + 1
 
-    def count(
-        self, operation: str | None = None, model: str | None = None, outcome: str | None = None
-    ) -> int:
+    def count(self, operation: str | None = None, model: str | None = None, outcome: str | None = None) -> int:
         """How many calls match; what is not given matches all."""
         wanted = (operation, model, outcome)
         with self._lock:

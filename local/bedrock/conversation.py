@@ -11,16 +11,13 @@ from local.bedrock.guardrail_filters import Grounds
 
 _ASKS_CONFIDENCE = re.compile(r"\bconfidence:", re.IGNORECASE)
 _STARTS_WITH_USER = (
-    "A conversation must start with a user message."
-    " Try again with a conversation that starts with a user message."
+    "A conversation must start with a user message. Try again with a conversation that starts with a user message."
 )
 _ALTERNATES = (
     "A conversation must alternate between user and assistant roles."
     " Make sure the conversation alternates between user and assistant roles and try again."
 )
-_BLANK = (
-    "The text field in the ContentBlock object at {} is blank. Add text to the text field, and try again."
-)
+_BLANK = "The text field in the ContentBlock object at {} is blank. Add text to the text field, and try again."
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,7 @@ class Conversation:
 
     @property
     def sources(self) -> list[str]:
-        return [
-            _text_of(block) for _, block in _blocks(self.body) if "grounding_source" in _qualifiers(block)
-        ]
+        return [_text_of(block) for _, block in _blocks(self.body) if "grounding_source" in _qualifiers(block)]
 
     @property
     def grounds(self) -> Grounds:

@@ -24,9 +24,7 @@ def titan_embedding(body: Mapping[str, Any]) -> dict[str, Any]:
         raise invalid(f"Malformed input request: extraneous key [{min(unknown)}] is not permitted")
     text, dimensions = body.get("inputText"), body.get("dimensions", DIMENSIONS[0])
     if not isinstance(text, str) or not text:
-        raise invalid(
-            "Malformed input request: expected minLength: 1, actual: 0, please reformat your input."
-        )
+        raise invalid("Malformed input request: expected minLength: 1, actual: 0, please reformat your input.")
     if len(text) > MAX_CHARACTERS:
         raise invalid(f"Malformed input request: expected maxLength: {MAX_CHARACTERS}, actual: {len(text)}")
     if dimensions not in DIMENSIONS:

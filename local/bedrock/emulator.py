@@ -70,9 +70,7 @@ class Emulator:
         """Answer a Converse request as the model would."""
         return self._recorded_call("converse", model_id, lambda: self._converse(model_id, body, guardrails))
 
-    def apply_guardrail(
-        self, identifier: str, version: str, body: Mapping[str, Any], guardrails: GuardrailLookup
-    ):
+    def apply_guardrail(self, identifier: str, version: str, body: Mapping[str, Any], guardrails: GuardrailLookup):
         """Judge a text by a guardrail's local filters."""
         return self._recorded_call(
             "guardrail", None, lambda: self._apply_guardrail(identifier, version, body, guardrails)
@@ -100,9 +98,7 @@ class Emulator:
 
         return self._recorded_call("retrieve", knowledge_base_id, answer)
 
-    def _converse(
-        self, model_id: str, body: Mapping[str, Any], guardrails: GuardrailLookup
-    ) -> dict[str, Any]:
+    def _converse(self, model_id: str, body: Mapping[str, Any], guardrails: GuardrailLookup) -> dict[str, Any]:
         started = time.perf_counter()
         model = self._model(model_id)
         conversation = Conversation.parse(body)
@@ -136,9 +132,7 @@ class Emulator:
         usage = {"inputTokens": count_tokens(conversation.text), "outputTokens": count_tokens(text)}
         return text, stop_reason, usage
 
-    def _write(
-        self, model: Model, conversation: Conversation, hit: list[Fault], rng: random.Random
-    ) -> tuple[str, str]:
+    def _write(self, model: Model, conversation: Conversation, hit: list[Fault], rng: random.Random) -> tuple[str, str]:
         if _kind(hit, "empty"):
             return "", "end_turn"
         if _kind(hit, "refusal"):
@@ -177,9 +171,7 @@ class Emulator:
 
         side = body.get("source", "INPUT")
         guarded = [
-            block["text"]
-            for block in blocks
-            if not block.get("qualifiers") or "guard_content" in block["qualifiers"]
+            block["text"] for block in blocks if not block.get("qualifiers") or "guard_content" in block["qualifiers"]
         ]
         text = "\n".join(guarded)
         grounds = Grounds(texts("grounding_source"), "\n".join(texts("query")))
@@ -208,14 +200,10 @@ class Emulator:
 
     def _model(self, model_id: str) -> Model:
         if openai_compatible.model_url():
-            return self.scenario.models.get(model_id) or Model(
-                model_id, context_tokens=10**9, max_output_tokens=10**9
-            )
+            return self.scenario.models.get(model_id) or Model(model_id, context_tokens=10**9, max_output_tokens=10**9)
         return self.scenario.model(model_id)
 
-    def _suffer(
-        self, operation: str, latency: Latency, model: str | None = None, prompt: str = ""
-    ) -> list[Fault]:
+    def _suffer(self, operation: str, latency: Latency, model: str | None = None, prompt: str = "") -> list[Fault]:
         """Take the time an operation takes, and fail if a fault says so."""
         hit = self._faults.strike(operation, model, prompt)
         _raise_error(hit)
@@ -234,9 +222,7 @@ class Emulator:
             outcome = error.code
             raise
         finally:
-            self.calls.record(
-                operation, model and base_model_id(model), outcome, usage, milliseconds(started)
-            )
+            self.calls.record(operation, model and base_model_id(model), outcome, usage, milliseconds(started))
 
 
 def _message(

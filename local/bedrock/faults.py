@@ -142,9 +142,7 @@ def _parse(value: Mapping[str, Any], now: float) -> Fault:
     for name, least in (("probability", 0), ("count", 0), ("latency_ms", 0), ("factor", 1)):
         number = value.get(name, least)
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        _check(
-            is_number and number >= least, f"fault: {name} is a number of at least {least}, not {number!r}"
-        )
+        _check(is_number and number >= least, f"fault: {name} is a number of at least {least}, not {number!r}")
     schedule = value.get("schedule", {"on_seconds": 1})
     _check(
         isinstance(schedule, Mapping) and schedule.get("on_seconds", 0) > 0,

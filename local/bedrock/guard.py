@@ -52,9 +52,7 @@ class Guard:
         if self._guardrail is None or self._trace not in ("enabled", "enabled_full"):
             return None
         guardrail_id = self._guardrail["guardrailId"]
-        trace: dict[str, Any] = {
-            "actionReason": reason([each[0] for each in (self._input, self._output) if each])
-        }
+        trace: dict[str, Any] = {"actionReason": reason([each[0] for each in (self._input, self._output) if each])}
         if self._input:
             trace["inputAssessment"] = {guardrail_id: self._input[1]}
         if self._output:

@@ -69,15 +69,11 @@ def assess(
     for name, policy in policies.items():
         # A grounding score is shown whether or not it fell short; the rest only when found, or in full.
         keep_all = full or name == "contextualGroundingPolicy"
-        groups = {
-            key: [each for each in group if keep_all or each["detected"]] for key, group in policy.items()
-        }
+        groups = {key: [each for each in group if keep_all or each["detected"]] for key, group in policy.items()}
         if any(groups.values()):
             shown[name] = groups
     actions = {finding["action"] for finding in findings}
-    return Verdict(
-        shown, "BLOCKED" in actions, "ANONYMIZED" in actions, _units(guardrail, side, text, grounds)
-    )
+    return Verdict(shown, "BLOCKED" in actions, "ANONYMIZED" in actions, _units(guardrail, side, text, grounds))
 
 
 def mask(guardrail: Mapping[str, Any], side: str, text: str) -> str:
@@ -157,9 +153,7 @@ def _regexes(guardrail: Mapping[str, Any], side: str, text: str) -> Iterator[dic
             }
 
 
-def _grounding(
-    guardrail: Mapping[str, Any], side: str, text: str, grounds: Grounds
-) -> Iterator[dict[str, Any]]:
+def _grounding(guardrail: Mapping[str, Any], side: str, text: str, grounds: Grounds) -> Iterator[dict[str, Any]]:
     if side == "INPUT" or not grounds.sources:
         return
     for rule in guardrail.get("contextualGroundingPolicyConfig", {}).get("filtersConfig", []):
@@ -181,9 +175,7 @@ def _grounding(
         }
 
 
-def _sensitive_spans(
-    guardrail: Mapping[str, Any], side: str, text: str
-) -> Iterator[tuple[str, int, int, str]]:
+def _sensitive_spans(guardrail: Mapping[str, Any], side: str, text: str) -> Iterator[tuple[str, int, int, str]]:
     for entity in _on(guardrail, "sensitiveInformationPolicyConfig", "piiEntitiesConfig", side):
         for start, end in pii.find(entity["type"], text):
             yield _action(entity, side), start, end, entity["type"]
@@ -224,7 +216,5 @@ def _units(guardrail: Mapping[str, Any], side: str, text: str, grounds: Grounds)
         "sensitiveInformationPolicyFreeUnits": units("sensitiveInformationPolicyConfig")
         if sensitive.get("regexesConfig")
         else 0,
-        "contextualGroundingPolicyUnits": units("contextualGroundingPolicyConfig", compared)
-        if grounded
-        else 0,
+        "contextualGroundingPolicyUnits": units("contextualGroundingPolicyConfig", compared) if grounded else 0,
     }

@@ -63,9 +63,7 @@ def create_guardrail(self: BedrockResponse) -> str:
     body = json.loads(self.body)
     guardrails = _guardrails(self.current_account, self.region)
     if any(versions["DRAFT"]["name"] == body["name"] for versions in guardrails.values()):
-        raise service_error(
-            "bedrock", "ConflictException", "Another guardrail in your account already has this name."
-        )
+        raise service_error("bedrock", "ConflictException", "Another guardrail in your account already has this name.")
     guardrail_id = secrets.token_hex(6)
     draft = {
         **body,
@@ -97,9 +95,7 @@ def get_guardrail(self: BedrockResponse) -> str:
     versions = _versions(self)
     version = (self.querystring.get("guardrailVersion") or ["DRAFT"])[0]
     if version not in versions:
-        raise service_error(
-            "bedrock", "ResourceNotFoundException", f"The guardrail has no version {version}."
-        )
+        raise service_error("bedrock", "ResourceNotFoundException", f"The guardrail has no version {version}.")
     return json.dumps(_described(versions[version]))
 
 
@@ -141,9 +137,7 @@ def _versions(response: BedrockResponse) -> dict[str, dict[str, Any]]:
     identifier = _guardrail_id(response.uri_match["guardrailIdentifier"])
     guardrails = _guardrails(response.current_account, response.region)
     if identifier not in guardrails:
-        raise service_error(
-            "bedrock", "ResourceNotFoundException", f"The guardrail {identifier} does not exist."
-        )
+        raise service_error("bedrock", "ResourceNotFoundException", f"The guardrail {identifier} does not exist.")
     return guardrails[identifier]
 
 
@@ -157,9 +151,7 @@ def _described(guardrail: Mapping[str, Any]) -> dict[str, Any]:
     described = {key: value for key, value in guardrail.items() if key not in (*_FIELDS, "tags", "kmsKeyId")}
     for given, (told, members) in _FIELDS.items():
         if given in guardrail:
-            described[told] = {
-                new: guardrail[given][old] for old, new in members.items() if old in guardrail[given]
-            }
+            described[told] = {new: guardrail[given][old] for old, new in members.items() if old in guardrail[given]}
     return {**described, "status": "READY"}
 
 

@@ -74,9 +74,7 @@ def _read(folder: Path) -> list[Passage]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in (".md", ".markdown", ".txt"):
             uri = f"s3://local-knowledge-base/{path.relative_to(folder).as_posix()}"
-            passages += [
-                Passage(text, uri, _terms(text)) for text in _split(path.read_text(encoding="utf-8"))
-            ]
+            passages += [Passage(text, uri, _terms(text)) for text in _split(path.read_text(encoding="utf-8"))]
     return passages
 
 

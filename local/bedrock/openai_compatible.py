@@ -40,9 +40,7 @@ def complete(url: str, model_id: str, conversation: Conversation) -> tuple[str, 
     except TimeoutError as error:
         raise scripted("model_timeout") from error
     except (urllib.error.URLError, ConnectionError) as error:
-        raise BedrockError(
-            "ServiceUnavailableException", f"The model's server does not answer: {error}"
-        ) from error
+        raise BedrockError("ServiceUnavailableException", f"The model's server does not answer: {error}") from error
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise BedrockError("ModelErrorException", "The model's server sent no chat completion.") from error
 
@@ -67,9 +65,7 @@ def _request(model_id: str, conversation: Conversation) -> dict[str, Any]:
 
 
 def _joined(blocks: list[Mapping[str, Any]]) -> str:
-    texts = (
-        block.get("text") or block.get("guardContent", {}).get("text", {}).get("text") for block in blocks
-    )
+    texts = (block.get("text") or block.get("guardContent", {}).get("text", {}).get("text") for block in blocks)
     return "\n\n".join(filter(None, texts))
 
 

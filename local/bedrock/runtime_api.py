@@ -71,9 +71,7 @@ def invoke_model(self: BedrockRuntimeResponse) -> tuple[str, dict[str, str]]:
 
     def answer() -> dict[str, Any]:
         if "embed" not in model_id:
-            raise invalid(
-                "The local Bedrock answers InvokeModel for Titan embeddings only; call Converse instead."
-            )
+            raise invalid("The local Bedrock answers InvokeModel for Titan embeddings only; call Converse instead.")
         return _installed.embed(model_id, _body(self))
 
     body, headers = _answer(answer)
@@ -130,9 +128,7 @@ def _check_moto() -> None:
     for operation in _OPERATIONS:
         existing = getattr(BedrockRuntimeResponse, operation.__name__, operation)
         if existing is not operation:
-            raise moto_names.MotoChanged(
-                f"moto has {operation.__name__} now: local/bedrock/runtime_api.py can go"
-            )
+            raise moto_names.MotoChanged(f"moto has {operation.__name__} now: local/bedrock/runtime_api.py can go")
     moto_names.require(
         "moto.core.responses:BaseResponse._get_action_from_method_and_request_uri",
         "moto.core.responses:BaseResponse._dispatch",

@@ -43,9 +43,7 @@ def fail(env: Any, message: str) -> NoReturn:
         f"An error occurred while executing the state '{env.next_state_name}' "
         f"(entered at the event id #{env.event_history_context.source_event_id}). {message}"
     )
-    details = EvaluationFailedEventDetails(
-        error=error_name.error_name, cause=cause, state=env.next_state_name
-    )
+    details = EvaluationFailedEventDetails(error=error_name.error_name, cause=cause, state=env.next_state_name)
     raise FailureEventException(
         FailureEvent(
             env=env,

@@ -40,10 +40,7 @@ def check_request(field: str, text: str) -> None:
 def check_data(task: Any, env: Any, value: Any, what: str = "returned a result") -> None:
     """Raise States.DataLimitExceeded for a value that no state may hold."""
     if _bytes(to_json(value)) > MAX_DATA_BYTES:
-        cause = (
-            f"The state/task '{task.name}' {what} with a size exceeding the maximum number of bytes "
-            "service limit."
-        )
+        cause = f"The state/task '{task.name}' {what} with a size exceeding the maximum number of bytes service limit."
         fail_state(env, StatesErrorNameType.StatesStatesDataLimitExceeded, cause)
 
 

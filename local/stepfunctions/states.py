@@ -167,9 +167,7 @@ def _matches(self: Any, env: Any) -> None:
 
 
 def _add_event(env: Any, event_type: HistoryEventType, details: EventDetails | None) -> None:
-    env.event_manager.add_event(
-        context=env.event_history_context, event_type=event_type, event_details=details
-    )
+    env.event_manager.add_event(context=env.event_history_context, event_type=event_type, event_details=details)
 
 
 def _copy_json(value: Any) -> Any:

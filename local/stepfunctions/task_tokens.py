@@ -77,9 +77,7 @@ def _signature(nonce: str) -> str:
     return hmac.new(_key, nonce.encode(), hashlib.sha256).hexdigest()
 
 
-def _await_answer(
-    self: Any, timeout_seconds: int, callback_endpoint: CallbackEndpoint
-) -> CallbackOutcome | None:
+def _await_answer(self: Any, timeout_seconds: int, callback_endpoint: CallbackEndpoint) -> CallbackOutcome | None:
     current_run().wait(callback_endpoint._notify_event, task_seconds_left())
     with _deciding:
         _open.pop(callback_endpoint.callback_id, None)

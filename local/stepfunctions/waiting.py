@@ -195,6 +195,4 @@ def install() -> None:
     """Take over moto's threads and waits."""
     replace(f"{_components}.program.program:Program.eval", _run_program)
     replace(f"{_components}.common.retry.retrier_decl:time", SimpleNamespace(sleep=_sleep))
-    replace(
-        f"{_components}.state.wait.wait_function.wait_function:WaitFunction._wait_interval", _wait_interval
-    )
+    replace(f"{_components}.state.wait.wait_function.wait_function:WaitFunction._wait_interval", _wait_interval)

@@ -127,9 +127,7 @@ class Machines:
         """How a Standard execution ended."""
         return until(lambda: self._ended(execution), seconds)
 
-    def run(
-        self, states: dict[str, Any], data: Any = None, kind: str = "STANDARD", **more: Any
-    ) -> dict[str, Any]:
+    def run(self, states: dict[str, Any], data: Any = None, kind: str = "STANDARD", **more: Any) -> dict[str, Any]:
         """Run a new machine once, and say how it ended, its output read."""
         machine = self.create(states, kind, **more)
         if kind == "EXPRESS":

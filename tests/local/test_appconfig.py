@@ -191,11 +191,7 @@ def test_the_validator_sees_what_lambda_would_and_its_refusal_stops_the_deployme
     assert (event["configurationProfileId"], event["configurationVersion"]) == (stack.profile, "2")
     assert stack.poll(stack.session())[0] == {"version": 1}
     assert (
-        len(
-            stack.control.list_deployments(ApplicationId=stack.application, EnvironmentId=stack.environment)[
-                "Items"
-            ]
-        )
+        len(stack.control.list_deployments(ApplicationId=stack.application, EnvironmentId=stack.environment)["Items"])
         == 1
     )
 
@@ -316,9 +312,7 @@ def test_an_alarm_during_bake_rolls_back(client, pace):
     policy, token, _ = stack.poll(stack.session())
     assert policy == {"version": 2}
 
-    client("cloudwatch").set_alarm_state(
-        AlarmName="too-many-failures", StateValue="ALARM", StateReason="test"
-    )
+    client("cloudwatch").set_alarm_state(AlarmName="too-many-failures", StateValue="ALARM", StateReason="test")
 
     assert stack.poll(token)[0] == {"version": 1}
     assert stack.deployment(2)["State"] == "ROLLED_BACK"

@@ -39,9 +39,7 @@ GUARDRAIL = {
     "guardrailId": "g",
     "blockedInputMessaging": "no",
     "blockedOutputsMessaging": "no",
-    "contextualGroundingPolicyConfig": {
-        "filtersConfig": [{"type": "GROUNDING", "threshold": 0.5, "action": "NONE"}]
-    },
+    "contextualGroundingPolicyConfig": {"filtersConfig": [{"type": "GROUNDING", "threshold": 0.5, "action": "NONE"}]},
 }
 GUARDED = {"guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1", "trace": "enabled"}}
 
@@ -132,9 +130,7 @@ def test_a_token_blowup_costs_more_and_still_ends_by_itself(emulator):
 
 
 def test_latency_is_added_to_an_answer_and_to_an_error(emulator):
-    emulator.load_faults(
-        {"faults": [{"kind": "latency", "latency_ms": 80}, {"kind": "throttle", "count": 1}]}
-    )
+    emulator.load_faults({"faults": [{"kind": "latency", "latency_ms": 80}, {"kind": "throttle", "count": 1}]})
 
     for outcome in ("ThrottlingException", "end_turn"):
         started = time.perf_counter()
@@ -187,10 +183,7 @@ def test_retrieve_guardrail_and_embedding_have_faults_of_their_own(emulator):
     query = {"retrievalQuery": {"text": "refunds"}}
     content = {"source": "INPUT", "content": [{"text": {"text": "hello"}}]}
     assert code(emulator.retrieve, "KB", query) == "InternalServerException"
-    assert (
-        code(emulator.apply_guardrail, "g", "1", content, lambda *_: GUARDRAIL)
-        == "ServiceUnavailableException"
-    )
+    assert code(emulator.apply_guardrail, "g", "1", content, lambda *_: GUARDRAIL) == "ServiceUnavailableException"
     assert ask(emulator, **GUARDED) == "ServiceUnavailableException"
     assert code(emulator.embed, "amazon.titan-embed-text-v2:0", {"inputText": "x"}) == "ThrottlingException"
     assert emulator.retrieve("KB", query) == {"retrievalResults": []}
@@ -243,7 +236,5 @@ def test_faults_that_make_no_sense_are_refused_by_name_and_change_nothing(emulat
 def test_calls_are_counted_without_a_word_of_them(emulator):
     ask(emulator, "What about the secret volcano?")
 
-    assert emulator.calls.summary() == [
-        {"operation": "converse", "model": LITE, "outcome": "end_turn", "calls": 1}
-    ]
+    assert emulator.calls.summary() == [{"operation": "converse", "model": LITE, "outcome": "end_turn", "calls": 1}]
     assert "volcano" not in repr(emulator.calls.latest()) and "Refunds" not in repr(emulator.calls.latest())

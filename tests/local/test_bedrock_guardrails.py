@@ -57,9 +57,7 @@ def guardrail(client):
 def apply(client):
     def call(guardrail, text, source="INPUT", **options):
         content = text if isinstance(text, list) else [{"text": {"text": text}}]
-        return client("bedrock-runtime").apply_guardrail(
-            **guardrail, source=source, content=content, **options
-        )
+        return client("bedrock-runtime").apply_guardrail(**guardrail, source=source, content=content, **options)
 
     return call
 
@@ -197,10 +195,7 @@ def test_only_guarded_content_is_assessed_once_there_is_any(guardrail, converse)
 def test_a_grounding_source_is_assessed_only_when_it_is_guard_content_too(guardrail, converse):
     query = qualified("When are refunds paid?", "query", "guard_content")
 
-    assert (
-        converse(guardrail(**attack_filter()), [qualified(ATTACK, "grounding_source"), query])[0]
-        == "end_turn"
-    )
+    assert converse(guardrail(**attack_filter()), [qualified(ATTACK, "grounding_source"), query])[0] == "end_turn"
     both = qualified(ATTACK, "grounding_source", "guard_content")
     assert converse(guardrail(**attack_filter()), [both, query])[0] == "guardrail_intervened"
 

@@ -67,9 +67,7 @@ BODY = {
 @pytest.fixture(scope="module")
 def served():
     """The API before a function that answers as it is told and keeps the events it got."""
-    told = SimpleNamespace(
-        events=[], answer={"statusCode": 200, "body": "fine"}, error=None, seconds=0, fetched=0
-    )
+    told = SimpleNamespace(events=[], answer={"statusCode": 200, "body": "fine"}, error=None, seconds=0, fetched=0)
 
     def invoke(function_arn, payload):
         assert function_arn == FUNCTION
@@ -138,9 +136,7 @@ def test_a_function_is_sent_payload_format_2_0(function, call):
         "User-Agent": "t",
     }
 
-    status, text, _ = call(
-        "POST", "/reviews/R%2F1%20x/decision?a=1&b=&a=2%203", '{"decision":"APPROVE"}', headers
-    )
+    status, text, _ = call("POST", "/reviews/R%2F1%20x/decision?a=1&b=&a=2%203", '{"decision":"APPROVE"}', headers)
 
     (event,) = function.events
     assert (status, text) == (200, "fine")
@@ -216,9 +212,7 @@ def test_the_most_specific_route_answers(function, call, method, path, route_key
     assert function.events[0]["routeKey"] == route_key
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/"), ("PUT", "/reviews"), ("GET", "/reviews/R-1/more")]
-)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/reviews"), ("GET", "/reviews/R-1/more")])
 def test_what_no_route_takes_is_not_found(function, call, method, path):
     status, text, _ = call(method, path, headers=bearer())
 
@@ -267,9 +261,7 @@ def test_a_token_without_a_signature_is_unauthorized(call):
     assert call("GET", "/reviews", headers={"Authorization": f"Bearer {unsigned}"})[0] == 401
 
 
-@pytest.mark.parametrize(
-    "headers", [bearer(), {"authorization": token()}, bearer(aud=["client-1"], client_id=None)]
-)
+@pytest.mark.parametrize("headers", [bearer(), {"authorization": token()}, bearer(aud=["client-1"], client_id=None)])
 def test_a_good_token_passes_with_or_without_bearer_and_by_either_audience(call, headers):
     assert call("GET", "/reviews", headers=headers)[0] == 200
 
@@ -346,9 +338,7 @@ def test_a_function_that_takes_too_long_is_unavailable(function, call):
 def test_a_body_over_ten_megabytes_is_refused_unread_by_the_function(function, call, chunked):
     body = b"x" * (10 * 1024 * 1024 + 1)
 
-    status, text, _ = call(
-        "POST", "/open/x", iter([body]) if chunked else body, {"Content-Type": "text/plain"}
-    )
+    status, text, _ = call("POST", "/open/x", iter([body]) if chunked else body, {"Content-Type": "text/plain"})
 
     assert (status, json.loads(text)) == (413, {"message": "Request Entity Too Large"})
     assert function.events == []

@@ -104,9 +104,7 @@ def test_a_failed_parse_does_not_spoil_the_next(machines):
 def test_parses_at_once_do_not_mix_query_languages():
     def parse(number):
         jsonata = number % 2
-        state = {"Type": "Pass", "End": True} | (
-            {"Output": number} if jsonata else {"ResultPath": f"$.r{number}"}
-        )
+        state = {"Type": "Pass", "End": True} | ({"Output": number} if jsonata else {"ResultPath": f"$.r{number}"})
         top = {"QueryLanguage": "JSONata"} if jsonata else {}
         return definitions.parse(json.dumps({"StartAt": "A", "States": {"A": state}, **top}))
 
@@ -120,8 +118,6 @@ def test_parses_at_once_do_not_mix_query_languages():
 
 
 def test_a_definition_is_parsed_once():
-    definition = json.dumps(
-        {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True, "Comment": "once"}}}
-    )
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True, "Comment": "once"}}})
 
     assert definitions.parse(definition) is definitions.parse(definition)

@@ -75,9 +75,7 @@ def test_an_input_that_is_not_json_is_refused(machines, text):
 def test_an_express_execution_is_answered_or_forgotten(machines):
     machine = machines.create(END, "EXPRESS")
 
-    answered = machines.sfn.start_sync_execution(
-        stateMachineArn=machine, input='{"a": 1}', traceHeader="Root=1-2"
-    )
+    answered = machines.sfn.start_sync_execution(stateMachineArn=machine, input='{"a": 1}', traceHeader="Root=1-2")
     forgotten = machines.start(machine, name="same")
 
     assert (answered["status"], json.loads(answered["output"])) == ("SUCCEEDED", {"a": 1})
@@ -153,9 +151,7 @@ def test_versions_and_aliases_start_what_they_name(machines):
     }
     sfn.update_state_machine(stateMachineArn=machine, definition=json.dumps(newer))
 
-    outputs = [
-        machines.end_of(machines.start(arn))["output"] for arn in (machine, f"{machine}:1", f"{machine}:live")
-    ]
+    outputs = [machines.end_of(machines.start(arn))["output"] for arn in (machine, f"{machine}:1", f"{machine}:live")]
 
     assert outputs == ["2", "1", "1"]
     for unknown in (f"{machine}:9", f"{machine}:none", f"{machine}x"):

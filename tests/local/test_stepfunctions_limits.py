@@ -52,9 +52,7 @@ def test_data_that_is_too_large_passes_states_all(machines, where, size, catch, 
 
 @pytest.mark.parametrize("kind", ["STANDARD", "EXPRESS"])
 def test_the_output_of_a_pass_state_is_limited(machines, kind):
-    end = machines.run(
-        {"A": {"Type": "Pass", "Output": f"{{% $pad('', {LIMIT}, 'x') %}}", "End": True}}, kind=kind
-    )
+    end = machines.run({"A": {"Type": "Pass", "Output": f"{{% $pad('', {LIMIT}, 'x') %}}", "End": True}}, kind=kind)
 
     assert (end["status"], end["error"]) == ("FAILED", "States.DataLimitExceeded")
 

@@ -74,9 +74,7 @@ def test_an_execution_starts_another_and_sends_a_message(machines):
             {"StateMachineArn": child, "Name": "{% $states.input.name %}", "Input": {"id": 7}},
             Next="Send",
         ),
-        "Send": task(
-            "sqs:sendMessage", {"QueueUrl": queue, "MessageBody": {"of": "{% $states.input.ExecutionArn %}"}}
-        ),
+        "Send": task("sqs:sendMessage", {"QueueUrl": queue, "MessageBody": {"of": "{% $states.input.ExecutionArn %}"}}),
     }
 
     output = machines.run(states, {"name": "child-1"}, kind="EXPRESS")["output"]
@@ -186,9 +184,7 @@ def test_a_late_answer_does_not_reach_the_state_that_gave_up(machines):
     machines.answer("slow", slow_then_fast)
     retry = [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 1}]
     states = {
-        "Call": invoke(
-            "slow", Retry=retry, TimeoutSeconds=1, Output="{% $states.result.Payload %}", Next="Wait"
-        ),
+        "Call": invoke("slow", Retry=retry, TimeoutSeconds=1, Output="{% $states.result.Payload %}", Next="Wait"),
         "Wait": {"Type": "Wait", "Seconds": 1, "End": True},
     }
 

@@ -41,9 +41,7 @@ def test_a_query_error_in_any_field_of_a_task_is_caught(machines, field):
 def test_a_caught_attempt_assigns_nothing_of_its_own(machines):
     states = {
         "Before": {"Type": "Pass", "Assign": {"v": "old"}, "Next": "Work"},
-        "Work": invoke(
-            "echo", Assign={"v": "new"}, Output="{% $states.input.no %}", Catch=CATCH_ALL, Next="Caught"
-        ),
+        "Work": invoke("echo", Assign={"v": "new"}, Output="{% $states.input.no %}", Catch=CATCH_ALL, Next="Caught"),
         "Caught": {"Type": "Succeed", "Output": "{% $v %}"},
     }
 
@@ -52,9 +50,7 @@ def test_a_caught_attempt_assigns_nothing_of_its_own(machines):
 
 def test_a_catch_assigns_from_the_error(machines):
     machines.answer("refuses", fails({"errorType": "AlreadyDecided", "errorMessage": "twice"}))
-    catch = [
-        {"ErrorEquals": ["AlreadyDecided"], "Assign": {"e": "{% $states.errorOutput.Error %}"}, "Next": "End"}
-    ]
+    catch = [{"ErrorEquals": ["AlreadyDecided"], "Assign": {"e": "{% $states.errorOutput.Error %}"}, "Next": "End"}]
     states = {
         "Work": invoke("refuses", Catch=catch, Next="End"),
         "End": {"Type": "Succeed", "Output": "{% $e %}"},
@@ -78,9 +74,7 @@ def test_states_task_failed_catches_all_but_a_timeout(machines):
     catch = [{"ErrorEquals": ["States.TaskFailed"], "Next": "Caught"}]
 
     refused = machines.run({"Work": invoke("refuses", Catch=catch, Next="Caught"), "Caught": CAUGHT})
-    slow = machines.run(
-        {"Work": invoke("slow", Catch=catch, TimeoutSeconds=1, Next="Caught"), "Caught": CAUGHT}
-    )
+    slow = machines.run({"Work": invoke("slow", Catch=catch, TimeoutSeconds=1, Next="Caught"), "Caught": CAUGHT})
 
     assert refused["status"] == "SUCCEEDED"
     assert (slow["status"], slow["error"]) == ("FAILED", "States.Timeout")

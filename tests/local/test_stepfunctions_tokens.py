@@ -46,9 +46,7 @@ def test_an_answer_becomes_the_result(machines, tokens):
 def test_a_failure_brings_its_error_and_cause(machines, tokens):
     arn = machines.start(machines.create({"Ask": ask()}))
 
-    machines.sfn.send_task_failure(
-        taskToken=until(lambda: tokens)[0], error="Withdrawn", cause="by the caller"
-    )
+    machines.sfn.send_task_failure(taskToken=until(lambda: tokens)[0], error="Withdrawn", cause="by the caller")
 
     end = machines.end_of(arn)
     assert (end["error"], end["cause"]) == ("Withdrawn", "by the caller")

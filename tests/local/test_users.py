@@ -37,9 +37,7 @@ def cognito(endpoint):
 @pytest.fixture
 def pool(cognito):
     policy = {"MinimumLength": 14, "RequireLowercase": True, "RequireUppercase": True, "RequireNumbers": True}
-    pool_id = cognito.create_user_pool(PoolName="bulwark", Policies={"PasswordPolicy": policy})["UserPool"][
-        "Id"
-    ]
+    pool_id = cognito.create_user_pool(PoolName="bulwark", Policies={"PasswordPolicy": policy})["UserPool"]["Id"]
     cognito.create_group(UserPoolId=pool_id, GroupName="callers")
     client = cognito.create_user_pool_client(
         UserPoolId=pool_id, ClientName="bulwark", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
@@ -85,9 +83,7 @@ def test_passwords_are_random_meet_the_policy_and_a_wrong_one_is_refused(cognito
     other_pool = cognito.create_user_pool(PoolName="other")["UserPool"]["Id"]
     second = create_users(cognito, other_pool)
 
-    passwords = [
-        value for each in (first, second) for name, value in each.items() if name.endswith("Password")
-    ]
+    passwords = [value for each in (first, second) for name, value in each.items() if name.endswith("Password")]
     assert len(set(passwords)) == len(passwords) == 12
     for password in passwords:
         assert len(password) >= 14 and all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]"))

@@ -12,7 +12,7 @@ ATTEMPTS = [
 
 
 @pytest.fixture
-def fail(stores, clock, context):
+def fail(stores, rules, clock, context):
     event = {"execution_name": "execution-1", "request": REQUEST, "attempts": ATTEMPTS}
     return lambda: record_failure.handler(event, context)
 
@@ -26,6 +26,7 @@ def test_a_failure_is_recorded_with_its_reason(fail, requests):
     assert (record["status"], record["reason"]) == ("FAILED", "EMPTY_ANSWER")
     assert "nova-lite: States.Timeout" in record["message"]
     assert "sweep" not in record
+    assert record["cost_usd"] > 0, "an empty answer was paid for as well"
 
 
 def test_an_outcome_that_was_first_stands(fail, requests):

@@ -4,7 +4,7 @@ import pytest
 
 from adapters import payloads, requests_table
 from adapters.requests_table import LimitReached, as_json, decimal, due_for_sweep, record_outcome
-from domain.limits import shard_of
+from domain.limits import shards_for
 from domain.requests import Reason, RequestRefused, Status, read_request
 
 NOW = 1_800_000_000.0
@@ -20,7 +20,7 @@ def claim(stores, rules):
             object.__setattr__(tenant, name, value)
         detail = {"request_id": request_id, "use_case": "general_question", "query": "Why?"} | body
         request = read_request(detail, tenant, None, "event")
-        shard = shard_of(tenant, request.body_digest, int(now))
+        shard = shards_for(tenant, request.body_digest, int(now))[0]
         use_case = rules.use_cases["general_question"]
         return requests_table.claim(request, use_case, shard, rules, execution, now)
 
@@ -56,7 +56,7 @@ def test_two_tenants_may_use_the_same_id(claim, rules, requests):
     detail = {"request_id": "r-1", "use_case": "general_question", "query": "Why?"}
     request = read_request(detail, globex, None, "event")
 
-    shard = shard_of(globex, request.body_digest, int(NOW))
+    shard = shards_for(globex, request.body_digest, int(NOW))[0]
     use_case = rules.use_cases["general_question"]
 
     assert requests_table.claim(request, use_case, shard, rules, "other", NOW).ours

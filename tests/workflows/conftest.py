@@ -219,6 +219,15 @@ class Bulwark:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return taken
 
+    def dead_letter(self, request_id: str) -> dict:
+        """Wait for a request's event in the dead-letter queue, and take it."""
+
+        def found() -> dict | None:
+            letters = self.dead_letters()
+            return next((one for one in letters if one["body"]["detail"]["request_id"] == request_id), None)
+
+        return wait_for(found, f"{request_id} to be parked")
+
 
 def plain(item: dict) -> dict:
     from boto3.dynamodb.types import TypeDeserializer

@@ -14,7 +14,7 @@ def test_an_approved_answer_is_released_to_its_owner(bulwark):
 
     assert (status, decided["status"]) == (200, "DECIDED")
     record = bulwark.outcome(request_id, "COMPLETED")
-    assert record["decided_by"] == "reviewer"
+    assert record["decided_by"] == "reviewer" and "reason" not in record
     assert bulwark.review_states(review["review_id"]) == [
         "ReceiveReview",
         "AwaitReviewer",

@@ -304,9 +304,7 @@ def test_an_event_that_cannot_be_admitted_is_parked_with_the_reason(bulwark):
     function_fault(bulwark, "AdmitRequestFunction", "ResourceNotFoundException")
     request_id = bulwark.send("sure")
 
-    parked = wait_for(bulwark.dead_letters, "the event to be parked")
-
-    [letter] = [one for one in parked if one["body"]["detail"]["request_id"] == request_id]
+    letter = bulwark.dead_letter(request_id)
     assert letter["kind"] == "event" and "ResourceNotFound" in letter["reason"]
     ended = wait_for(lambda: executions_of(bulwark, "FailUnadmitted"), "FailUnadmitted")
     assert executions_of(bulwark, "ParkEvent") and ended
@@ -327,9 +325,7 @@ def test_the_dead_letter_queue_is_tried_again_when_it_does_not_take_the_event(bu
     )
     request_id = bulwark.send("sure")
 
-    parked = wait_for(bulwark.dead_letters, "the event to be parked")
-
-    assert [one for one in parked if one["body"]["detail"]["request_id"] == request_id]
+    assert bulwark.dead_letter(request_id)["kind"] == "event"
 
 
 def test_an_admission_whose_answer_is_lost_is_not_a_duplicate_of_itself(bulwark):
