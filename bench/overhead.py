@@ -1,9 +1,9 @@
 """What a request costs besides the model: CPU of our own handlers, and AWS calls by service.
 
-Own CPU: the handlers run in a process of their own against the embedded AWS, and the CPU of botocore's API calls is taken off
-the thread's; Powertools, validation and logging stay in. The announcement is counted in batches of BATCH, as the
-stream delivers it. Calls: everything that reaches the endpoint while real requests run through the stack, Lambda
-invocations by the state machines included, the model and the services' own polling left out.
+Own CPU: the handlers run in a process of their own against the embedded AWS, and the CPU of botocore's API calls is
+taken off the thread's; Powertools, validation and logging stay in. The announcement is counted in batches of BATCH,
+as the stream delivers it. Calls: everything that reaches the endpoint while real requests run through the stack,
+Lambda invocations by the state machines included, the model and the services' own polling left out.
 Prints one JSON line last: {"own_cpu_ms", "aws_calls": {"release", "held"}, ...}.
 """
 
@@ -25,10 +25,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
 
-from soak import Announcements, policy  # noqa: E402
+from soak import Announcements, policy
 
-from local import cloud as embedded  # noqa: E402
-from local.functions import specification  # noqa: E402
+from local import cloud as embedded
+from local.functions import specification
 
 BATCH = 10
 TARGET_CPU_MS, TARGET_CALLS = 1.1, 6
@@ -86,6 +86,7 @@ def time_handlers(rounds: int) -> dict[str, float]:
 
 def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
     import boto3
+
     from inference import admit_request, assess_answer
     from outbox import publish_outcome
 

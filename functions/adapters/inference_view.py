@@ -12,7 +12,10 @@ STATUS_OF_REASON = {
     Reason.RATE_LIMITED: 429,
     Reason.TOO_MANY_IN_FLIGHT: 429,
 }
-_SHOWN = "request_id use_case status reason message model confidence cost_usd admitted_at outcome_at decided_by review_id due_at".split()
+_SHOWN = (
+    "request_id use_case status reason message model confidence cost_usd admitted_at outcome_at decided_by "
+    "review_id due_at"
+).split()
 
 
 def view_of(record: dict, user_id: str) -> dict:

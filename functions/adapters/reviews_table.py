@@ -23,7 +23,7 @@ class ReviewClosed(Exception):
 
 
 def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, expires_at: int, now: float) -> None:
-    """Put a review in its queue, for a first tier or the next; raises ReviewClosed, or ConditionFailed(1) if not held."""
+    """Put a review in its queue, for a first tier or the next; raises ReviewClosed, or ConditionFailed if not held."""
     due = now + sla_seconds
     attributes = {
         "tenant": review["tenant"],

@@ -306,8 +306,8 @@ def test_an_event_that_cannot_be_admitted_is_parked_with_the_reason(bulwark):
 
     letter = bulwark.dead_letter(request_id)
     assert letter["kind"] == "event" and "ResourceNotFound" in letter["reason"]
-    ended = wait_for(lambda: executions_of(bulwark, "FailUnadmitted"), "FailUnadmitted")
-    assert executions_of(bulwark, "ParkEvent") and ended
+    states = bulwark.execution_states(f":{letter['body']['id']}_")
+    assert states == ["AdmitRequest", "RouteUnadmitted", "ParkEvent", "FailUnadmitted"]
 
 
 def test_the_dead_letter_queue_is_tried_again_when_it_does_not_take_the_event(bulwark):

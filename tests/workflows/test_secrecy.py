@@ -9,7 +9,7 @@ CANARY = f"canary{uuid.uuid4().hex}"
 
 
 def send_every_fate(bulwark: Bulwark) -> set[str]:
-    """Requests that are released, held, edited, rejected, refused, failed, parked and large; gives their task tokens."""
+    """Requests that are released, held, edited, rejected, refused, failed, parked or large; gives their tokens."""
     mine = {"query": f"Is {CANARY} a ledger?", "user_id": bulwark.outputs["CallerUserId"]}
     mine["passages"] = [{"id": "p", "text": f"{CANARY} is a ledger, and a ledger is a book.", "source": CANARY}]
     mine["history"] = [{"role": "user", "text": CANARY}, {"role": "assistant", "text": CANARY}]
@@ -53,7 +53,7 @@ def send_every_fate(bulwark: Bulwark) -> set[str]:
 
 
 def places(bulwark: Bulwark) -> dict[str, str]:
-    """Everything that may hold no word: logs, events, histories, metrics, API answers to others, what lies in S3's names."""
+    """Everything that may hold no word: logs, events, histories, metrics, lists, the names of objects."""
     client = bulwark.cloud.client
     found: dict[str, str] = {}
     logs = client("logs")
