@@ -91,7 +91,11 @@ def _transforms(body: dict[str, Any]) -> list[str]:
 
 def _point_at_disk(body: dict[str, Any], directory: Path) -> None:
     for kind, where in _PACKAGES.items():
-        _to_disk((body.get("Globals") or {}).get(kind.rpartition("::")[2]) or {}, where, directory)
+        shared = (body.get("Globals") or {}).get(kind.rpartition("::")[2]) or {}
+        # What sam build wrote gives each resource a package of its own and leaves this one behind.
+        if isinstance(uri := shared.get(where), str) and not (directory / uri).exists():
+            del shared[where]
+        _to_disk(shared, where, directory)
     for resource in body["Resources"].values():
         properties = resource.setdefault("Properties", {}) or {}
         if where := _PACKAGES.get(resource["Type"]):

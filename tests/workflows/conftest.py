@@ -243,7 +243,7 @@ def wait_for(found: Callable[[], Any], what: str) -> Any:
     return value
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Bulwark]:
     with embedded.start(
         ROOT / "template.yaml",

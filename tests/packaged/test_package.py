@@ -1,0 +1,163 @@
+"""Drives every sample and input of events/ through what `sam build` produced: what is packaged is what was tested.
+
+Needs python3.13, as the build does: on PATH, or among pyenv's versions.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from workflows.conftest import ROOT, Bulwark, wait_for
+
+from local import cloud as embedded
+
+INPUTS = sorted(ROOT.glob("events/inputs/*.json"))
+REQUEST_KEY = "acme#ticket-4711"
+
+
+def python313() -> Path | None:
+    """A python3.13 that runs; pyenv's shim for it may stand on PATH without running."""
+    candidates = [shutil.which("python3.13")]
+    candidates += sorted(map(str, Path.home().glob(".pyenv/versions/3.13*/bin/python3.13")))
+    for candidate in filter(None, candidates):
+        asked = subprocess.run([candidate, "-c", "print(1)"], capture_output=True)
+        if asked.returncode == 0:
+            return Path(candidate)
+    return None
+
+
+PYTHON = python313()
+pytestmark = pytest.mark.skipif(PYTHON is None, reason="python3.13 is not here, and sam build needs it")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `sam build` makes of the template."""
+    target = tmp_path_factory.mktemp("build")
+    path = os.pathsep.join([str(PYTHON.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "SAM_CLI_TELEMETRY": "0"}
+    command = ["sam", "build", "--build-dir", str(target), "--no-cached", "--template", str(ROOT / "template.yaml")]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return target / "template.yaml"
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Lambda's own python3.13 image brings beside the interpreter: the runtime client and boto3."""
+    home = tmp_path_factory.mktemp("runtime") / "venv"
+    pinned = [
+        line
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line.partition("==")[0] in ("awslambdaric", "boto3", "botocore")
+    ]
+    subprocess.run([PYTHON, "-m", "venv", home], check=True)
+    install = [home / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *pinned]
+    subprocess.run(install, check=True, capture_output=True)
+    return home / "bin/python"
+
+
+@pytest.fixture(scope="module")
+def bulwark(built: Path, runtime: Path) -> Iterator[Bulwark]:
+    policy = ROOT / "policies/runtime.json"
+    with embedded.start(
+        built, stack_name="bulwark-built", policy=policy, python=str(runtime), schedules=False
+    ) as cloud:
+        yield Bulwark(cloud)
+
+
+@pytest.fixture(scope="module")
+def held(bulwark: Bulwark) -> dict:
+    """A request held under the ids that the inputs use."""
+    review = json.loads((ROOT / "events/inputs/AwaitReviewerFunction.json").read_text())["review"]
+    reader = json.loads((ROOT / "events/inputs/ReadInferenceFunction.json").read_text())
+    sample = (ROOT / "events/samples/InferenceRequested.json").read_text()
+    return {
+        "request_key": REQUEST_KEY,
+        "tenant": "acme",
+        "request_id": review["request_id"],
+        "use_case": review["use_case"],
+        "user_id": reader["requestContext"]["authorizer"]["jwt"]["claims"]["sub"],
+        "channel": "event",
+        "execution_name": "sample",
+        "status": "HELD",
+        "admitted_at": "2026-11-23T09:30:00.000Z",
+        "outcome_at": "2026-11-23T09:30:02.120Z",
+        "review_id": review["review_id"],
+        "payload": sample,
+        "answer": "About eleven hours.",
+    }
+
+
+def put(bulwark: Bulwark, record: dict | None) -> None:
+    """Have this be the sample request's record, and the first of its review."""
+    client = bulwark.cloud.client("dynamodb")
+    table = bulwark.outputs["RequestsTable"]
+    client.delete_item(TableName=table, Key={"request_key": {"S": REQUEST_KEY}})
+    if record:
+        client.put_item(TableName=table, Item={name: {"S": value} for name, value in record.items()})
+
+
+def test_the_packaged_functions_carry_no_library_and_the_layer_does(built):
+    function = built.parent / "AdmitRequestFunction"
+    size = sum(path.stat().st_size for path in function.rglob("*.py"))
+
+    assert not (function / "aws_lambda_powertools").exists() and size < 200_000
+    assert (built.parent / "DependenciesLayer/python/aws_lambda_powertools").is_dir()
+
+
+def test_the_sample_request_is_answered_and_announced(bulwark):
+    sample = json.loads((ROOT / "events/samples/InferenceRequested.json").read_text()) | {"request_id": "packaged"}
+    bulwark.put(sample)
+
+    record = bulwark.outcome("packaged")
+
+    assert record["status"] in ("COMPLETED", "HELD")
+    for event in bulwark.announced("packaged"):
+        schema = json.loads((ROOT / f"events/schemas/{event['detail-type']}.json").read_text())
+        Draft202012Validator(schema).validate(event["detail"])
+
+
+@pytest.mark.parametrize("sample", ["InferenceCompleted", "InferenceHeld", "InferenceRefused", "InferenceFailed"])
+def test_an_outcome_on_the_bus_starts_nothing(bulwark, sample):
+    """Tenants listen to these on the same bus."""
+    detail = (ROOT / f"events/samples/{sample}.json").read_text()
+    started = [line for line in bulwark.log() if line["type"] == "ExecutionStarted"]
+    entry = {"EventBusName": bulwark.outputs["EventBusName"], "Source": "bulwark", "DetailType": sample}
+    bulwark.cloud.client("events").put_events(Entries=[entry | {"Detail": detail}])
+
+    wait_for(lambda: [e for e in seen(bulwark) if e["detail-type"] == sample], f"{sample} to be heard")
+
+    assert [line for line in bulwark.log() if line["type"] == "ExecutionStarted"] == started
+
+
+def seen(bulwark: Bulwark) -> list[dict]:
+    bulwark._drain()
+    return bulwark.seen
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_each_input_is_taken_by_its_packaged_function(bulwark, held, path):
+    event = json.loads(path.read_text())
+    fresh = ("AdmitRequestFunction", "SubmitInferenceFunction", "RecoverEventFunction")
+    admitted = ("AssessAnswerFunction", "RecordFailureFunction")
+    put(bulwark, None if path.stem in fresh else held | {"status": "ADMITTED"} if path.stem in admitted else held)
+    if "detail_ref" in event or "payload_ref" in event:
+        key = event.get("payload_ref") or event["detail_ref"]
+        body = (ROOT / "events/samples/InferenceRequested.json").read_bytes()
+        bulwark.cloud.client("s3").put_object(Bucket=bulwark.outputs["PayloadBucket"], Key=key, Body=body)
+    if path.stem in ("ReadReviewFunction", "DecideReviewFunction"):
+        opened = json.loads((ROOT / "events/inputs/AwaitReviewerFunction.json").read_text())
+        bulwark.invoke("AwaitReviewerFunction", opened)
+
+    result = bulwark.invoke(path.stem, event)
+
+    if isinstance(result, dict):
+        assert result.get("statusCode", 200) in (200, 202), result
+        assert result.get("batchItemFailures", []) == []
