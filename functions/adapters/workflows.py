@@ -47,7 +47,9 @@ def start_review(review: dict) -> bool:
         client.start_execution(stateMachineArn=machine, input=_dump(review), name=review["review_id"])
     except client.exceptions.ExecutionAlreadyExists:
         execution = f"{machine.replace(':stateMachine:', ':execution:')}:{review['review_id']}"
-        return client.describe_execution(executionArn=execution)["status"] == "RUNNING"
+        # The status is not under the history's key, what went in and came out is.
+        found = client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")
+        return found["status"] == "RUNNING"
     return True
 
 

@@ -218,3 +218,31 @@ def test_an_exemption_from_a_linter_says_why():
     for number, line in enumerate(lines):
         if "ignore_checks" in line:
             assert lines[number - 1].strip().startswith("#"), f"template.yaml:{number + 1}"
+
+
+def test_who_starts_or_resumes_a_review_may_use_the_key_of_its_history(template):
+    """Without it AWS refuses the call, which an embedded KMS does not."""
+    for name, function in functions(template).items():
+        policies = function["Policies"] if "Policies" in function else []
+        starts = any("HumanReviewStateMachine" in json.dumps(policy) for policy in policies)
+        if starts or "ResumeReviewPolicy" in policies:
+            assert "HistoryKeyAccessPolicy" in policies, name
+    assert "kms:GenerateDataKey" in json.dumps(template["Resources"]["InferenceStateMachine"]["Properties"]["Policies"])
+
+
+def test_what_takes_in_an_event_s_dead_letters_lets_eventbridge_in(template):
+    """SAM writes a queue's policy for queues of its own alone, and a dead letter that is refused is lost."""
+    resources = template["Resources"].values()
+    rules = [
+        event["Properties"] for resource in resources for event in resource["Properties"].get("Events", {}).values()
+    ]
+    queues = {rule["DeadLetterConfig"]["Arn"].removesuffix(".Arn") for rule in rules if "DeadLetterConfig" in rule}
+    opened = {
+        queue
+        for resource in resources
+        if resource["Type"] == "AWS::SQS::QueuePolicy"
+        and "events.amazonaws.com" in json.dumps(resource["Properties"]["PolicyDocument"])
+        for queue in resource["Properties"]["Queues"]
+    }
+
+    assert queues and queues <= opened

@@ -1,12 +1,14 @@
 """Holds the machines to the way from a box to its code, and to limits, retries and ends that are thought through."""
 
 import functools
+import json
 import re
 from pathlib import Path
 
 import botocore.exceptions
 import botocore.session
 import pytest
+from jsonata import Jsonata
 from machines import (
     INVOKES,
     PATHS,
@@ -185,3 +187,27 @@ def test_a_held_answer_s_history_has_references_only():
     held = {"answer", "query", "passages", "draft"}
 
     assert not held & set(re.findall(r"\$review\.(\w+)", text))
+
+
+def test_what_a_full_plan_assigns_has_room_in_one_assign():
+    """AWS gives all variables of one Assign 256 KiB together: what AdmitRequest returns may not be kept twice."""
+    passages = [{"GuardContent": {"Text": {"Text": "x" * 2000}}}] * 100
+    admitted = {"admission": "ADMITTED", "request": {}, "models": [], "messages": [], "query": {}, "passages": passages}
+    refused = {"admission": "REFUSED", "outcome": {"status": "REFUSED"}}
+
+    def assigned(payload: dict) -> dict:
+        found = {}
+        assign = dict(states(definition_of(ROOT / "statemachines/inference.asl.yaml")))["AdmitRequest"]["Assign"]
+        for name, value in assign.items():
+            if isinstance(value, str):
+                expression = Jsonata(value.removeprefix("{%").removesuffix("%}"))
+                expression.assign("states", {"result": {"Payload": payload}})
+                value = expression.evaluate(None)
+            found[name] = value
+        return found
+
+    full = assigned(admitted)
+    assert full["passages"] == passages
+    assert full["plan"] == {name: value for name, value in admitted.items() if name != "passages"}
+    assert len(json.dumps(full)) < 262_144
+    assert assigned(refused)["outcome"] == refused["outcome"]
