@@ -29,4 +29,8 @@ def visible_review(review_id: str, caller: Caller) -> tuple[dict, dict]:
 
 def is_for(review: dict, caller: Caller) -> bool:
     """Whether the review's tier is the caller's."""
-    return review["tier"] != Tier.LEAD or "leads" in caller.groups
+    return review["tier"] != Tier.LEAD or is_lead(caller)
+
+
+def is_lead(caller: Caller) -> bool:
+    return "leads" in caller.groups

@@ -5,7 +5,7 @@ import os
 from adapters import payloads, requests_table
 from adapters.clock import iso
 from adapters.dynamodb import ConditionFailed, client, get, transact, update
-from domain.reviews import ReviewDecision, ReviewStatus, Ruling
+from domain.reviews import ReviewDecision, ReviewStatus, Ruling, Tier
 
 # How long a stored decision may take to reach its execution before the sweeper carries it there.
 RESUME_SECONDS = 60
@@ -56,7 +56,7 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, expires
         raise
 
 
-def decide(review: dict, decision: ReviewDecision, decided_by: str, now: float) -> None:
+def decide(review: dict, decision: ReviewDecision, decided_by: str, now: float, *, is_lead: bool) -> None:
     """Store the first decision on a review; raises ReviewClosed for every other one."""
     kept = payloads.keep("answer", review["request_key"], decision.answer) if decision.answer else {}
     attributes = {
@@ -71,8 +71,8 @@ def decide(review: dict, decision: ReviewDecision, decided_by: str, now: float) 
     decided = update(
         _table(),
         {"review_id": review["review_id"]},
-        "#status = :open AND #draft_digest = :digest",
-        {"open": ReviewStatus.OPEN, "digest": decision.draft_digest},
+        "#status = :open AND #draft_digest = :digest" + ("" if is_lead else " AND #tier <> :lead"),
+        {"open": ReviewStatus.OPEN, "digest": decision.draft_digest} | ({} if is_lead else {"lead": Tier.LEAD}),
         set={name: value for name, value in attributes.items() if value is not None},
         remove=("queue",),
     )

@@ -5,7 +5,7 @@ from aws_lambda_powertools import Logger
 from adapters import payloads, reviews_table, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
-from adapters.review_view import is_for, summary_of, visible_review
+from adapters.review_view import is_for, is_lead, summary_of, visible_review
 from adapters.reviews_table import ReviewClosed
 from domain.callers import Caller
 from domain.requests import check_text, invalid
@@ -24,17 +24,11 @@ def handler(event: dict, caller: Caller) -> dict:
         decision = read_decision(body)
     except DecisionInvalid as error:
         raise invalid(*error.args) from error
-    if not is_for(review, caller):
-        reviews_table.keep_late(review["review_id"], decision, caller.user_id, moment)
-        raise Refused(
-            409,
-            "DEADLINE_PASSED",
-            f"The review went to a lead at {review['opened_at']}. Your decision is recorded and changes nothing.",
-        )
     try:
-        if review["status"] != ReviewStatus.OPEN:
+        if review["status"] != ReviewStatus.OPEN or not is_for(review, caller):
             raise ReviewClosed(review)
-        reviews_table.decide(review, decision, caller.user_id, moment)
+        # It may go to a lead between the look above and this write.
+        reviews_table.decide(review, decision, caller.user_id, moment, is_lead=is_lead(caller))
     except ReviewClosed as closed:
         review = _repeated(closed.review, decision, caller, moment)
     else:
@@ -48,6 +42,13 @@ def handler(event: dict, caller: Caller) -> dict:
 def _repeated(review: dict, decision: ReviewDecision, caller: Caller, moment: float) -> dict:
     """The stored review, if this is its own decision sent again; else tells why this one does not count."""
     status = review["status"]
+    if not is_for(review, caller):
+        reviews_table.keep_late(review["review_id"], decision, caller.user_id, moment)
+        raise Refused(
+            409,
+            "DEADLINE_PASSED",
+            f"The review went to a lead at {review['opened_at']}. Your decision is recorded and changes nothing.",
+        )
     if status == ReviewStatus.OPEN:
         raise Refused(409, "DRAFT_CHANGED", "The answer changed since you read it; read the review again.")
     if status == ReviewStatus.LAPSED:

@@ -62,7 +62,7 @@ def test_a_delivery_that_comes_twice_opens_once(held, ask):
 def test_a_review_decided_meanwhile_goes_straight_on(held, ask, step_functions):
     review = held()
     ask(review)
-    reviews_table.decide(review, APPROVE, "rev-1", NOW)
+    reviews_table.decide(review, APPROVE, "rev-1", NOW, is_lead=False)
     step_functions.add_response("send_task_success", {}, {"taskToken": "token-2", "output": "{}"})
 
     ask(review, "lead", "token-2")
@@ -81,7 +81,7 @@ def test_a_request_that_is_not_held_has_no_review(held, ask, requests):
 def test_a_decision_ends_its_request_once(held, ask, record):
     review = held()
     ask(review)
-    reviews_table.decide(review, APPROVE, "rev-1", NOW)
+    reviews_table.decide(review, APPROVE, "rev-1", NOW, is_lead=False)
 
     assert record(review) == record(review) == {"status": "COMPLETED"}
     ended = requests_table.find(review["request_key"])

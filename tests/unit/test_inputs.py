@@ -46,7 +46,7 @@ def test_each_input_is_one_its_handler_takes(path, world, template, context, req
         requests.put_item(Item={"request_key": world["request_key"], "status": "ADMITTED"})
     if path.stem == "RecordDecisionFunction":
         approve = ReviewDecision(Decision.APPROVE, draft_digest_of_inputs(), None, None, None)
-        reviews_table.decide({**world}, approve, "rev-1", NOW)
+        reviews_table.decide({**world}, approve, "rev-1", NOW, is_lead=False)
 
     result = run(path, template, context)
 

@@ -23,8 +23,8 @@ def opened(held):
     return review
 
 
-def decide(review: dict, decision: ReviewDecision = APPROVE, by: str = "rev-1") -> None:
-    reviews_table.decide(review, decision, by, NOW + 1)
+def decide(review: dict, decision: ReviewDecision = APPROVE, by: str = "rev-1", is_lead: bool = False) -> None:
+    reviews_table.decide(review, decision, by, NOW + 1, is_lead=is_lead)
 
 
 def test_an_open_review_stands_in_its_tenant_s_queue(opened):
@@ -67,6 +67,17 @@ def test_the_first_decision_stands_and_leaves_the_queue(opened):
 
     assert (closed.value.review["decision"], closed.value.review["decided_by"]) == ("APPROVE", "rev-1")
     assert reviews_table.page("acme", 10, None) == ([], None)
+
+
+def test_what_went_to_a_lead_meanwhile_is_not_a_reviewer_s_to_decide(opened):
+    reviews_table.open_for(opened, "lead", "token-2", 60, int(NOW) + 86_400, NOW + 600)
+
+    with pytest.raises(ReviewClosed) as closed:
+        decide(opened)
+    assert (closed.value.review["status"], closed.value.review["tier"]) == ("OPEN", "lead")
+
+    decide(opened, by="lead-1", is_lead=True)
+    assert reviews_table.find(opened["review_id"])["decided_by"] == "lead-1"
 
 
 def test_a_decided_review_does_not_open_again(opened):

@@ -98,7 +98,7 @@ def test_an_open_review_that_outlived_its_deadline_is_not_let_out(sweep, opened)
 
 
 def test_a_decision_whose_execution_was_not_told_is_carried_there(sweep, opened, step_functions):
-    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5)
+    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5, is_lead=False)
     step_functions.add_response("send_task_success", {}, TOKEN)
 
     assert sweep(NOW + 4 + RESUME_SECONDS) == {}
@@ -106,7 +106,7 @@ def test_a_decision_whose_execution_was_not_told_is_carried_there(sweep, opened,
 
 
 def test_a_decision_whose_execution_is_gone_is_given_to_its_request(sweep, opened, step_functions):
-    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5)
+    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5, is_lead=False)
     step_functions.add_client_error("send_task_success", "TaskTimedOut")
 
     assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_lapsed": 1}
