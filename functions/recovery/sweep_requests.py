@@ -39,6 +39,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 def _sweep(request_key: str, moment: float) -> str | None:
     record = requests_table.find(request_key) or {}
+    # The index is behind the table: what it calls due may have been put off since, and its people have their time.
+    if record.get("sweep_at", 0) > moment:
+        return None
     if record.get("status") == Status.ADMITTED:
         attributes = {"outcome_at": iso(moment), "reason": Reason.DEADLINE, "message": DEADLINE_MESSAGE}
         first = requests_table.record_outcome(request_key, record["in_flight_key"], Status.FAILED, attributes)

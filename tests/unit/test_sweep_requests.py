@@ -92,6 +92,11 @@ def test_an_open_review_is_left_to_its_people(sweep, opened):
     assert sweep(NOW + 600 + LAPSE_SECONDS - 1) == {}
 
 
+def test_a_review_that_only_a_late_index_calls_due_is_left_to_its_people(sweep, opened):
+    assert sweep_requests._sweep(opened["request_key"], NOW + 121) is None
+    assert requests_table.find(opened["request_key"])["status"] == "HELD"
+
+
 def test_an_open_review_that_outlived_its_deadline_is_not_let_out(sweep, opened):
     assert sweep(NOW + 601 + LAPSE_SECONDS) == {"reviews_lapsed": 1}
     assert requests_table.find(opened["request_key"])["status"] == "REFUSED"
