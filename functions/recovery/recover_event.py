@@ -1,6 +1,7 @@
 """RecoverEvent: takes what EventBridge could not deliver; restarts by reference what was only too large."""
 
 import json
+import uuid
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -49,5 +50,6 @@ def _recover(record: dict) -> None:
         "source": event["source"],
         "detail_ref": payloads.put_event(detail),
     }
-    workflows.start_inference(reference, f"recovered-{event['id']}")
+    # Express runs a name as often as it is started, and who has a claim's name has the claim: no two may share one.
+    workflows.start_inference(reference, f"recovered-{event['id']}-{uuid.uuid4().hex[:8]}")
     logger.info("large event restarted by reference", event_id=event["id"], bytes=len(body))
