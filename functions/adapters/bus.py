@@ -11,33 +11,14 @@ from adapters import schemas
 # (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html).
 MAX_ENTRIES = 10
 MAX_BYTES = 1_000_000
+ENVELOPE_BYTES = 512
 SOURCE = "bulwark"
 
 client = boto3.client("events")
 
 
-def publish(events: list[tuple[str, dict]]) -> list[str | None]:
-    """Publish (detail-type, detail) pairs; gives for each the error, or None if the bus took it."""
-    errors: list[str | None] = []
-    batch: list[dict] = []
-    size = 0
-    for detail_type, detail in events:
-        entry = _entry(detail_type, detail)
-        cost = len(entry["Detail"].encode()) + 512
-        if batch and (len(batch) == MAX_ENTRIES or size + cost > MAX_BYTES):
-            errors += _put(batch)
-            batch, size = [], 0
-        batch.append(entry)
-        size += cost
-    return errors + (_put(batch) if batch else [])
-
-
-def fits(detail: dict) -> bool:
-    """Whether a detail may travel in one event."""
-    return len(json.dumps(detail, ensure_ascii=False).encode()) + 512 <= MAX_BYTES
-
-
-def _entry(detail_type: str, detail: dict) -> dict:
+def entry(detail_type: str, detail: dict) -> dict:
+    """An event ready to be published; raises SchemaViolated if it is malformed."""
     schemas.check_event(detail_type, detail)
     return {
         "EventBusName": os.environ["EVENT_BUS"],
@@ -45,6 +26,26 @@ def _entry(detail_type: str, detail: dict) -> dict:
         "DetailType": detail_type,
         "Detail": json.dumps(detail, ensure_ascii=False),
     }
+
+
+def publish(entries: list[dict]) -> list[str | None]:
+    """Publish entries in as few calls as they fit; gives for each the error, or None if the bus took it."""
+    errors: list[str | None] = []
+    batch: list[dict] = []
+    size = 0
+    for one in entries:
+        cost = len(one["Detail"].encode()) + ENVELOPE_BYTES
+        if batch and (len(batch) == MAX_ENTRIES or size + cost > MAX_BYTES):
+            errors += _put(batch)
+            batch, size = [], 0
+        batch.append(one)
+        size += cost
+    return errors + (_put(batch) if batch else [])
+
+
+def fits(detail: dict) -> bool:
+    """Whether a detail may travel in one event."""
+    return len(json.dumps(detail, ensure_ascii=False).encode()) + ENVELOPE_BYTES <= MAX_BYTES
 
 
 def _put(entries: list[dict]) -> list[str | None]:

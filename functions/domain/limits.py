@@ -1,5 +1,6 @@
 """Rate and concurrency limits of a tenant, counted in shards so that a busy tenant's writers do not collide."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from domain.policy import Tenant
@@ -19,19 +20,18 @@ class LimitShard:
     rate_limit: int
 
 
-def shards_for(tenant: Tenant, digest: str, epoch_seconds: int) -> list[LimitShard]:
+def shards_for(tenant: Tenant, digest: str, epoch_seconds: int) -> Iterator[LimitShard]:
     """The shards a request may count in, the one its digest picks first; all shards' limits add up to the tenant's."""
     shards = max(1, min(MAX_SHARDS, tenant.requests_in_flight // IN_FLIGHT_PER_SHARD, tenant.requests_per_minute))
     first = int(digest[:8], 16)
-    return [
-        LimitShard(
+    for step in range(shards):
+        shard = (first + step) % shards
+        yield LimitShard(
             in_flight_key=f"in-flight#{tenant.name}#{shard}",
             in_flight_limit=_share(tenant.requests_in_flight, shards, shard),
             rate_key=f"rate#{tenant.name}#{epoch_seconds // 60}#{shard}",
             rate_limit=_share(tenant.requests_per_minute, shards, shard),
         )
-        for shard in ((first + step) % shards for step in range(shards))
-    ]
 
 
 def seconds_to_next_minute(epoch_seconds: int) -> int:

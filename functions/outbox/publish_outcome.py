@@ -35,23 +35,21 @@ def handler(event: dict, context: LambdaContext) -> dict:
             for change in event["Records"]
             if _is_outcome(change["dynamodb"])
         ]
-    announced, failed = [], []
+    numbers, records, entries = [], [], []
     for number, record in pending:
         try:
-            announced.append((number, record, announcement_of(record, _answer(record))))
+            entries.append(bus.entry(*announcement_of(record, _answer(record))))
         except (SchemaViolated, KeyError, PayloadGone) as error:
+            # One bad record must not keep back its neighbours.
             _park(record, error)
-    try:
-        errors = bus.publish([announcement for _, _, announcement in announced])
-    except SchemaViolated:
-        errors = [_publish_alone(record, announcement) for _, record, announcement in announced]
-    for (number, record, (detail_type, _)), error in zip(announced, errors, strict=True):
-        if error:
-            logger.warning("outcome not published", request_id=record["request_id"], error=error)
-            failed.append(number)
         else:
-            _measure(record)
-            logger.info("outcome published", request_id=record["request_id"], detail_type=detail_type)
+            numbers.append(number)
+            records.append(record)
+    errors = bus.publish(entries)
+    published = [record for record, error in zip(records, errors, strict=True) if not error]
+    failed = [number for number, error in zip(numbers, errors, strict=True) if error]
+    _measure(published)
+    logger.info("outcomes published", request_ids=[record["request_id"] for record in published], failed=len(failed))
     # The stream comes back from the first one that failed; what follows it is announced again under the same id.
     return {"batchItemFailures": [{"itemIdentifier": failed[0]}] if failed else []}
 
@@ -74,33 +72,29 @@ def _answer(record: dict) -> str | None:
     return answer if answer and bus.fits({"answer": answer}) else None
 
 
-def _publish_alone(record: dict, announcement: tuple[str, dict]) -> str | None:
-    """One bad record must not keep back its neighbours."""
-    try:
-        return bus.publish([announcement])[0]
-    except SchemaViolated as error:
-        _park(record, error)
-        return None
-
-
 def _park(record: dict, error: Exception) -> None:
     dead_letters.park("outcome", {"request_key": record["request_key"]}, f"{type(error).__name__}: {error}")
     logger.error("outcome parked", request_id=record["request_id"], error=type(error).__name__)
 
 
-def _measure(record: dict) -> None:
-    metrics = EphemeralMetrics(namespace="Bulwark")
-    metrics.add_dimension("use_case", "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"])
-    # Alarms cannot search over dimensions, so each metric is there without the use case as well.
-    metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
-    metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)
-    if record["status"] == Status.HELD or record.get("decided_by") == "policy":
-        seconds = _seconds(record["admitted_at"], record["outcome_at"])
-        metrics.add_metric("Latency", MetricUnit.Seconds, seconds)
-        for name, attribute in (("Confidence", "confidence"), ("CostUsd", "cost_usd")):
-            if attribute in record:
-                metrics.add_metric(name, MetricUnit.NoUnit, float(record[attribute]))
-    metrics.flush_metrics()
+def _measure(records: list[dict]) -> None:
+    """Emit one metric document per use case, with a value for each of its records."""
+    documents: dict[str, EphemeralMetrics] = {}
+    for record in records:
+        use_case = "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
+        if (metrics := documents.get(use_case)) is None:
+            metrics = documents[use_case] = EphemeralMetrics(namespace="Bulwark")
+            metrics.add_dimension("use_case", use_case)
+            # Alarms cannot search over dimensions, so each metric is there without the use case as well.
+            metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
+        metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)
+        if record["status"] == Status.HELD or record.get("decided_by") == "policy":
+            metrics.add_metric("Latency", MetricUnit.Seconds, _seconds(record["admitted_at"], record["outcome_at"]))
+            for name, attribute in (("Confidence", "confidence"), ("CostUsd", "cost_usd")):
+                if attribute in record:
+                    metrics.add_metric(name, MetricUnit.NoUnit, float(record[attribute]))
+    for metrics in documents.values():
+        metrics.flush_metrics()
 
 
 def _seconds(start: str, end: str) -> float:

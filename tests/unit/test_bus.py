@@ -4,12 +4,12 @@ import pytest
 from botocore.stub import Stubber
 
 from adapters import bus as bus_adapter
-from adapters.bus import MAX_BYTES, MAX_ENTRIES, fits, publish
+from adapters.bus import MAX_BYTES, MAX_ENTRIES, entry, fits, publish
 from adapters.schemas import SchemaViolated
 
 
-def completed(sample, number: int = 0, **more: object) -> tuple[str, dict]:
-    return "InferenceCompleted", sample("InferenceCompleted") | {"request_id": f"r-{number}"} | more
+def completed(sample, number: int = 0, **more: object) -> dict:
+    return entry("InferenceCompleted", sample("InferenceCompleted") | {"request_id": f"r-{number}"} | more)
 
 
 def test_events_are_published_in_their_order(bus, sample):
@@ -24,7 +24,7 @@ def test_events_are_published_in_their_order(bus, sample):
 
 def test_a_malformed_event_does_not_leave(bus, sample):
     with pytest.raises(SchemaViolated, match="cost_usd"):
-        publish([completed(sample, cost_usd=-1)])
+        completed(sample, cost_usd=-1)
 
     assert bus() == []
 

@@ -20,7 +20,7 @@ def claim(stores, rules):
             object.__setattr__(tenant, name, value)
         detail = {"request_id": request_id, "use_case": "general_question", "query": "Why?"} | body
         request = read_request(detail, tenant, None, "event")
-        shard = shards_for(tenant, request.body_digest, int(now))[0]
+        shard = next(shards_for(tenant, request.body_digest, int(now)))
         use_case = rules.use_cases["general_question"]
         return requests_table.claim(request, use_case, shard, rules, execution, now)
 
@@ -56,7 +56,7 @@ def test_two_tenants_may_use_the_same_id(claim, rules, requests):
     detail = {"request_id": "r-1", "use_case": "general_question", "query": "Why?"}
     request = read_request(detail, globex, None, "event")
 
-    shard = shards_for(globex, request.body_digest, int(NOW))[0]
+    shard = next(shards_for(globex, request.body_digest, int(NOW)))
     use_case = rules.use_cases["general_question"]
 
     assert requests_table.claim(request, use_case, shard, rules, "other", NOW).ours
