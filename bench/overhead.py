@@ -102,6 +102,7 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
     answer = {
         "Output": {"Message": {"Role": "assistant", "Content": [{"Text": "A ledger is a book of accounts. " * 20}]}},
         "StopReason": "end_turn",
+        "Trace": {"Guardrail": {"OutputAssessments": {}}},
         "Usage": {"InputTokens": 300, "OutputTokens": 120, "TotalTokens": 420},
     }
     times: dict[str, list[float]] = {"admit_request": [], "assess_answer": [], "publish_outcome": []}

@@ -11,7 +11,7 @@ from domain.reviews import ReviewDecision, ReviewStatus, Ruling, Tier
 RESUME_SECONDS = 60
 # How long after its last deadline a review may still be open before the sweeper ends it.
 LAPSE_SECONDS = 300
-LISTED = "review_id,tenant,use_case,request_id,tier,due_at,opened_at,confidence,reason"
+MOST_LATE_DECISIONS = 20
 
 
 class ReviewClosed(Exception):
@@ -85,14 +85,17 @@ def decide(review: dict, decision: ReviewDecision, decided_by: str, now: float, 
 def keep_late(review_id: str, decision: ReviewDecision, decided_by: str, now: float) -> None:
     """Record a decision that came after the review's end; it changes nothing."""
     late = {"decision": decision.decision, "decided_by": decided_by, "decided_at": iso(now)}
-    client.update_item(
-        TableName=_table(),
-        Key={"review_id": review_id},
-        UpdateExpression="SET #late = list_append(if_not_exists(#late, :none), :late)",
-        ConditionExpression="attribute_exists(review_id)",
-        ExpressionAttributeNames={"#late": "late_decisions"},
-        ExpressionAttributeValues={":none": [], ":late": [late]},
-    )
+    try:
+        client.update_item(
+            TableName=_table(),
+            Key={"review_id": review_id},
+            UpdateExpression="SET #late = list_append(if_not_exists(#late, :none), :late)",
+            ConditionExpression="attribute_exists(review_id) AND (attribute_not_exists(#late) OR size(#late) < :most)",
+            ExpressionAttributeNames={"#late": "late_decisions"},
+            ExpressionAttributeValues={":none": [], ":late": [late], ":most": MOST_LATE_DECISIONS},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        pass  # who sends the same again and again has been recorded often enough
 
 
 def lapse(review_id: str, decision: str, now: float) -> dict:

@@ -1,7 +1,9 @@
 """Step Functions: starts the machines and answers a held execution through its task token."""
 
+import functools
 import json
 import os
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -10,7 +12,14 @@ from botocore.exceptions import ReadTimeoutError
 # API Gateway gives up after 30 s; the execution itself goes on.
 SYNC_SECONDS = 25
 
-client = boto3.client("stepfunctions", config=Config(read_timeout=SYNC_SECONDS, retries={"total_max_attempts": 1}))
+client = boto3.client("stepfunctions")
+
+
+@functools.cache
+def sync_client() -> Any:
+    """For the one call that waits for an execution's end, and is not made twice."""
+    config = Config(read_timeout=SYNC_SECONDS, retries={"total_max_attempts": 1})
+    return boto3.client("stepfunctions", config=config)
 
 
 class StillRunning(Exception):
@@ -24,7 +33,7 @@ class ExecutionFailed(Exception):
 def infer(execution_input: dict) -> dict:
     """Run inference and wait for its end; gives the machine's output."""
     try:
-        result = client.start_sync_execution(
+        result = sync_client().start_sync_execution(
             stateMachineArn=os.environ["INFERENCE_STATE_MACHINE"], input=_dump(execution_input)
         )
     except ReadTimeoutError as error:

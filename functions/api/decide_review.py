@@ -35,7 +35,10 @@ def handler(event: dict, caller: Caller) -> dict:
         logger.info("decision stored", review_id=review["review_id"], decision=decision.decision)
         review = reviews_table.find(review["review_id"])
     # Should this process die here, or the token not be taken, the sweeper resumes the review within a minute.
-    workflows.resume_review(review["task_token"])
+    try:
+        workflows.resume_review(review["task_token"])
+    except Exception:
+        logger.exception("review not resumed yet", review_id=review["review_id"])
     return respond(200, summary_of(review))
 
 

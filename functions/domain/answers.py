@@ -21,6 +21,7 @@ class Answer:
     grounding: float | None
     relevance: float | None
     findings: tuple[str, ...]
+    guarded: bool
 
     @property
     def blocked(self) -> bool:
@@ -49,6 +50,7 @@ class Answer:
             grounding=_lowest_score(assessments, "GROUNDING"),
             relevance=_lowest_score(assessments, "RELEVANCE"),
             findings=tuple(sorted(_findings(assessments))),
+            guarded="Guardrail" in (raw.get("Trace") or {}),
         )
 
 

@@ -32,6 +32,8 @@ def judge(answer: Answer, confidence: float, use_case: UseCase) -> Verdict:
     """Release an answer the policy trusts; hold every other one; refuse what the guardrail blocked."""
     if answer.blocked:
         return Verdict(Status.REFUSED, Reason.GUARDRAIL_BLOCKED, "The guardrail blocked the request or its answer.")
+    if not answer.guarded:
+        return Verdict(Status.HELD, Reason.GUARDRAIL_UNAVAILABLE)
     if answer.findings:
         return Verdict(Status.HELD, Reason.GUARDRAIL_FINDING)
     if use_case.always_review:

@@ -7,9 +7,14 @@ import json
 MAX_RENDERED_BYTES = 200 * 1024
 MAX_BYTES_PER_CHARACTER = 4  # of UTF-8; a character that JSON escapes is escaped in the body already
 MARKUP_BYTES = 150  # what guarded() puts around a text, and more
-# Passages are judged as well as leaned on: an attack may hide in a document.
+# Passages are judged as well as leaned on: an attack may hide in a document, and in an earlier turn.
 PASSAGE_QUALIFIERS = ["grounding_source", "guard_content"]
 QUERY_QUALIFIERS = ["query", "guard_content"]
+JUDGED_ONLY = ["guard_content"]
+# The contextual grounding check takes no more
+# (https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-contextual-grounding-check.html);
+# beyond it the texts are still judged, and the missing score counts against the answer's confidence.
+MAX_GROUNDING_QUERY, MAX_GROUNDING_SOURCE = 1_000, 100_000
 
 
 def guarded(text: str, qualifiers: list[str]) -> dict:
@@ -18,11 +23,19 @@ def guarded(text: str, qualifiers: list[str]) -> dict:
 
 def render(detail: dict) -> dict:
     """The request's part of a Converse call, in the spelling of a Step Functions integration."""
+    passages = [passage["text"] for passage in detail.get("passages", ())]
+    checked = len(detail["query"]) <= MAX_GROUNDING_QUERY and sum(map(len, passages)) <= MAX_GROUNDING_SOURCE
     return {
-        "messages": [{"Role": turn["role"], "Content": [{"Text": turn["text"]}]} for turn in detail.get("history", ())],
-        "passages": [guarded(passage["text"], PASSAGE_QUALIFIERS) for passage in detail.get("passages", ())],
-        "query": guarded(detail["query"], QUERY_QUALIFIERS),
+        "messages": [_turn(turn) for turn in detail.get("history", ())],
+        "passages": [guarded(text, PASSAGE_QUALIFIERS if checked else JUDGED_ONLY) for text in passages],
+        "query": guarded(detail["query"], QUERY_QUALIFIERS if checked else JUDGED_ONLY),
+        "passage_qualifiers": PASSAGE_QUALIFIERS if checked else JUDGED_ONLY,
     }
+
+
+def _turn(turn: dict) -> dict:
+    text = turn["text"]
+    return {"Role": turn["role"], "Content": [guarded(text, JUDGED_ONLY) if turn["role"] == "user" else {"Text": text}]}
 
 
 def fits(rendered: dict, body: str, room: int) -> bool:

@@ -28,7 +28,7 @@ from domain.requests import (
 # Nobody's requests: the tenant of an event whose producer is unknown, and the use case of one that names none.
 NOBODY = "-"
 REFUSAL_DAYS = 30
-# Retrieved passages join the prompt later and share the state's 256 KiB with it.
+# Retrieved passages, cut to 2,000 characters each, join the prompt later and share the state's 256 KiB with it.
 RETRIEVED_PASSAGE_BYTES = 8 * 1024
 
 logger = Logger()
@@ -210,4 +210,10 @@ def _plan(request: Request, detail: dict, use_case: UseCase, claim: Claim) -> di
         return plan | rendered | {"payload_ref": ""}
     # Too large for a state: the bucket has the body already, and InvokeLargeModel reads it there.
     ref = claim.record.get("payload_ref") or payloads.put_event(canonical(detail).encode())
-    return plan | {"messages": [], "passages": [], "query": {}, "payload_ref": ref}
+    return plan | {
+        "messages": [],
+        "passages": [],
+        "query": {},
+        "passage_qualifiers": rendered["passage_qualifiers"],
+        "payload_ref": ref,
+    }

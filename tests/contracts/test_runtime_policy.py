@@ -80,8 +80,10 @@ def test_every_role_a_function_asks_for_is_a_group_of_the_pool(template):
     assert asked == groups
 
 
-def test_the_shipped_policy_s_producers_include_the_template_s(rules, template):
+def test_the_bus_takes_the_sources_of_the_shipped_policy_s_producers_and_no_other(rules, template):
     parameters = template["Parameters"]
-    account, source = (parameters[name]["Default"] for name in ("ProducerAccount", "ProducerSource"))
+    account, sources = (parameters[name]["Default"] for name in ("ProducerAccount", "ProducerSources"))
 
-    assert (account, source) in rules.producers
+    assert set(rules.producers) == {(account, source) for source in sources.split(",")}
+    strangers = template["Resources"]["StrangersPolicy"]["Properties"]["Statement"]
+    assert strangers["Effect"] == "Deny" and "StringNotEquals" in strangers["Condition"]

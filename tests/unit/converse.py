@@ -7,16 +7,15 @@ def converse_result(
     guardrail: dict | None = None,
     tokens: tuple[int, int] = (20, 8),
 ) -> dict:
-    """A result whose content is these texts; `guardrail` is the one output assessment."""
+    """A result whose content is these texts; `guardrail` is the one output assessment, if there was any to make."""
     result = {
         "Output": {"Message": {"Role": "assistant", "Content": [{"Text": text} for text in texts]}},
         "StopReason": stop_reason,
         "Usage": {"InputTokens": tokens[0], "OutputTokens": tokens[1], "TotalTokens": sum(tokens)},
         "Metrics": {"LatencyMs": 12},
     }
-    if guardrail is not None:
-        result["Trace"] = {"Guardrail": {"OutputAssessments": {"guardrail": [guardrail]}}}
-    return result
+    assessed = {} if guardrail is None else {"OutputAssessments": {"guardrail": [guardrail]}}
+    return result | {"Trace": {"Guardrail": assessed}}
 
 
 def grounding(score: float, relevance: float = 0.9) -> dict:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,13 +28,26 @@ def test_query_and_passages_are_guarded_and_marked():
         "guard_content",
     ]
     assert rendered["messages"] == [
-        {"Role": "user", "Content": [{"Text": "Hi."}]},
+        {"Role": "user", "Content": [{"GuardContent": {"Text": {"Text": "Hi.", "Qualifiers": ["guard_content"]}}}]},
         {"Role": "assistant", "Content": [{"Text": "Hello."}]},
     ]
 
 
 def test_what_is_not_there_is_empty():
-    assert render({"query": "How long?"}) | {"query": {}} == {"messages": [], "passages": [], "query": {}}
+    rendered = render({"query": "How long?"})
+
+    assert (rendered["messages"], rendered["passages"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("query", "passage", "checked"), [(1000, 100_000, True), (1001, 1, False), (1, 100_001, False)]
+)
+def test_what_the_grounding_check_does_not_take_is_judged_all_the_same(query, passage, checked):
+    rendered = render({"query": "q" * query, "passages": [{"id": "p", "text": "x" * passage}]})
+
+    qualifiers = [rendered["query"]["GuardContent"]["Text"]["Qualifiers"], rendered["passage_qualifiers"]]
+    assert all("guard_content" in each for each in qualifiers)
+    assert ["query" in qualifiers[0], "grounding_source" in qualifiers[1]] == [checked, checked]
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

@@ -17,7 +17,7 @@ OPEN_QUESTION = ConfidenceScore(**SHIPPED["confidence"]["open_question"])
 
 
 def signals(text: str, query: dict | None = None) -> dict[str, float]:
-    return signals_of(Answer(text, "end_turn", 20, 8, None, None, None, ()), (), query)
+    return signals_of(Answer(text, "end_turn", 20, 8, None, None, None, (), True), (), query)
 
 
 @pytest.mark.parametrize(

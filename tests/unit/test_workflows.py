@@ -2,6 +2,7 @@
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from botocore.stub import Stubber
 
 from adapters import workflows
 from adapters.workflows import ExecutionFailed, StillRunning, infer, resume_review, start_review
@@ -10,9 +11,17 @@ ARN = "arn:aws:states:us-east-1:123456789012:execution:human_review:r-1"
 SYNC = {"executionArn": "arn", "startDate": 0, "stopDate": 0}
 
 
-def test_an_execution_s_output_is_the_outcome(step_functions):
+@pytest.fixture
+def machine():
+    """The synchronous call, scripted."""
+    with Stubber(workflows.sync_client()) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_an_execution_s_output_is_the_outcome(machine):
     output = '{"request_key":"acme#r-1"}'
-    step_functions.add_response("start_sync_execution", SYNC | {"status": "SUCCEEDED", "output": output})
+    machine.add_response("start_sync_execution", SYNC | {"status": "SUCCEEDED", "output": output})
 
     assert infer({"detail": {"query": "na\u00efve"}}) == {"request_key": "acme#r-1"}
 
@@ -21,8 +30,8 @@ def test_an_execution_s_output_is_the_outcome(step_functions):
     ("result", "told"),
     [({"status": "FAILED", "error": "Unadmitted"}, "Unadmitted"), ({"status": "TIMED_OUT"}, "TIMED_OUT")],
 )
-def test_an_execution_without_an_outcome_is_told(step_functions, result, told):
-    step_functions.add_response("start_sync_execution", SYNC | result)
+def test_an_execution_without_an_outcome_is_told(machine, result, told):
+    machine.add_response("start_sync_execution", SYNC | result)
 
     with pytest.raises(ExecutionFailed, match=told):
         infer({})
@@ -32,7 +41,7 @@ def test_an_execution_that_takes_too_long_goes_on(monkeypatch):
     def late(**_):
         raise ReadTimeoutError(endpoint_url="https://states")
 
-    monkeypatch.setattr(workflows.client, "start_sync_execution", late)
+    monkeypatch.setattr(workflows.sync_client(), "start_sync_execution", late)
 
     with pytest.raises(StillRunning):
         infer({})
