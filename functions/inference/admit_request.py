@@ -59,7 +59,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
         return _answered(claim)
     if not claim.ours or claim.record["status"] != Status.ADMITTED:
         return _answered(claim, duplicate=not claim.ours)
-    logger.info("request admitted", tenant=tenant.name, request_id=request.request_id, use_case=use_case.name)
+    # Not at INFO: AssessAnswer's line tells of the same request, and at a million of them a line has a price.
+    logger.debug("request admitted", tenant=tenant.name, request_id=request.request_id, use_case=use_case.name)
     return {"admission": "ADMITTED", **_plan(request, detail, use_case, claim)}
 
 

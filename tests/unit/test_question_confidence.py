@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import confidence
 from domain.answers import Answer
 from domain.confidence import MAX_SHARES, confidence_of, query_signals, signals_of
 from domain.policy import ConfidenceScore
@@ -100,3 +101,8 @@ def test_a_hostile_text_takes_no_longer_than_its_length(run):
     signals(run * (1_000_000 // len(run)), query_signals(run * (1_000_000 // len(run))))
 
     assert time.process_time() - begun < 0.25
+
+
+@given(st.text(st.characters(max_codepoint=200)))
+def test_words_are_the_same_by_table_and_by_pattern(text):
+    assert confidence._words(text.lower()) == confidence._WORD.findall(text.lower())
