@@ -2,7 +2,6 @@
 
 import base64
 import json
-import logging
 import time
 from io import BytesIO
 
@@ -10,7 +9,6 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from local import appconfig
 
@@ -32,15 +30,9 @@ class Validator:
         return {"FunctionError": "Unhandled", "Payload": BytesIO(json.dumps(error).encode())}
 
 
-@pytest.fixture(scope="module")
-def endpoint():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+@pytest.fixture(scope="module", autouse=True)
+def bridged():
     appconfig.install(lambda service: None)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Converse, embeddings and Retrieve of the emulator, by the clients an application would use."""
 
 import json
-import logging
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -10,23 +9,12 @@ import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 import local.bedrock
 
 LITE = "amazon.nova-lite-v1:0"
 SOURCE = "Refunds are paid within 30 days. Damaged items are returned for free. The shop opens at nine."
 SURE = {"models": {LITE: {"skill": 1}}}
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

@@ -1,26 +1,14 @@
 """The local users: what they can sign in with, and what stands in their tokens."""
 
-import logging
 import re
 
 import boto3
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from moto.server import ThreadedMotoServer
 
 from local.json_web_tokens import user_pool_keys
 from local.users import create_users, sign_in
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture
