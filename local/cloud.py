@@ -39,7 +39,7 @@ class Cloud:
     endpoint: str
     """Any AWS client's AWS_ENDPOINT_URL."""
     api_url: str = ""
-    """Where the HTTP API is served."""
+    """Where the HTTP API `Api` is served, or the only one."""
     outputs: dict[str, Any]
     """The stack's outputs, where it is reached, and the local users."""
     stack: Stack
@@ -134,12 +134,13 @@ class Cloud:
         asynchronous = AsynchronousInvocations(self.functions, targets.send)
         targets.asynchronous = asynchronous
         mappings = EventSourceMappings(self.functions, self._clients, targets)
-        self._surroundings = Surroundings(self.functions, asynchronous, mappings)
+        self._surroundings = Surroundings(self.functions, asynchronous, mappings, self._keys, self._invoke)
         self._application.invocations = lambda_api.Invocations(self.functions, asynchronous)
         lambda_api.install(self.functions, asynchronous)
         # Executions are told to end before anything fails under them, and awaited when nothing holds them back.
         self._ending += [stepfunctions.stop, asynchronous.stop, self.functions.stop, mappings.stop, self.events.stop]
         self._ending += [lambda: sqs.stop(sqs_backends[ACCOUNT][REGION]), lambda: stepfunctions.stop(0)]
+        self._ending.append(self._surroundings.close)
 
         stepfunctions.install(self._clients.unchecked)
         appconfig.install(self._clients)
@@ -151,17 +152,8 @@ class Cloud:
 
         self.stack = Stack(template, name, self._clients, HANDLERS, self._surroundings, parameters)
         self.stack.create()
-
-    def _serve_api(self) -> None:
-        from local import http_api
-
-        for api in self._surroundings.apis:
-            served = http_api.serve(api.body, self._keys, self._invoke, api_id=api.identifier)
-            self._ending.append(served.close)
-            self.api_url = served.url
-            for name, value in self.outputs.items():
-                if isinstance(value, str) and value.startswith(api.placeholder):
-                    self.outputs[name] = served.url + value.removeprefix(api.placeholder)
+        apis = self._surroundings.apis
+        self.api_url = apis.get("Api") or (next(iter(apis.values())) if len(apis) == 1 else "")
 
     def _add_users(self) -> None:
         from local import users
@@ -279,7 +271,6 @@ def start(
             "AccessKeyId": CREDENTIALS["aws_access_key_id"],
             "SecretAccessKey": CREDENTIALS["aws_secret_access_key"],
         }
-        cloud._serve_api()
         cloud._add_users()
         cloud._add_controls()
         if policy is not None:

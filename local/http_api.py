@@ -5,6 +5,7 @@ payload format 2.0, behind the JWT authorisers and CORS settings that the body n
 when a request to an apigatewayv2 API's endpoint reaches its integration; then this file and
 json_web_tokens.py can go.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html
 """
 
 import base64
@@ -38,10 +39,18 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazo
 _FUNCTION = re.compile(r"/functions/(arn:[^/]+)/invocations$")
 _TEXT = re.compile(r"^(?:text/.+|application/(?:.+\+)?(?:json|xml|javascript))$", re.IGNORECASE)
 _REASONS = {
-    200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 400: "Bad Request", 401: "Unauthorized",
-    403: "Forbidden", 404: "Not Found", 409: "Conflict", 413: "Request Entity Too Large",
-    429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable",
+    200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 302: "Found", 304: "Not Modified",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
+    413: "Request Entity Too Large", 429: "Too Many Requests", 500: "Internal Server Error",
+    503: "Service Unavailable",
 }  # fmt: skip
+_BODILESS = (204, 304)
+_PREFLIGHT = {
+    "allowMethods": "access-control-allow-methods",
+    "allowHeaders": "access-control-allow-headers",
+    "maxAge": "access-control-max-age",
+}
+_EXPOSED = {"exposeHeaders": "access-control-expose-headers"}
 
 
 class HttpApi:
@@ -119,11 +128,13 @@ class _Application:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         request_id = secrets.token_urlsafe(12)
         status, headers, body = self._answer(environ, request_id)
-        headers = {"content-length": str(len(body)), "apigw-requestid": request_id, **headers}
+        bodiless = status in _BODILESS
+        length = {} if bodiless else {"content-length": str(len(body))}
+        headers = {**length, "apigw-requestid": request_id, **self._without_own_cors(headers)}
         headers |= self._cors_headers(environ)
         cookies = [("set-cookie", cookie) for cookie in headers.pop("set-cookie", "").split("\n") if cookie]
         start_response(f"{status} {_REASONS.get(status, 'Status')}", [*headers.items(), *cookies])
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+        return [b"" if bodiless or environ["REQUEST_METHOD"] == "HEAD" else body]
 
     def _answer(self, environ: dict[str, Any], request_id: str) -> Answer:
         raw_path = environ["REQUEST_URI"].partition("?")[0]
@@ -228,7 +239,14 @@ class _Application:
         return {**event, "isBase64Encoded": bool(body) and encoded}
 
     def _is_preflight(self, environ: dict[str, Any]) -> bool:
-        return bool(self._cors) and environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ORIGIN" in environ
+        asks = {"HTTP_ORIGIN", "HTTP_ACCESS_CONTROL_REQUEST_METHOD"} <= set(environ)
+        return bool(self._cors) and environ["REQUEST_METHOD"] == "OPTIONS" and asks
+
+    def _without_own_cors(self, headers: dict[str, str]) -> dict[str, str]:
+        """Where the API has CORS settings, a function's own CORS headers are dropped."""
+        if not self._cors:
+            return headers
+        return {name: value for name, value in headers.items() if not name.startswith("access-control-")}
 
     def _cors_headers(self, environ: dict[str, Any]) -> dict[str, str]:
         origin, allowed = environ.get("HTTP_ORIGIN"), self._cors.get("allowOrigins", [])
@@ -237,12 +255,9 @@ class _Application:
         headers = {"access-control-allow-origin": "*" if "*" in allowed else origin}
         if self._cors.get("allowCredentials"):
             headers["access-control-allow-credentials"] = "true"
-        if self._cors.get("exposeHeaders"):
-            headers["access-control-expose-headers"] = ",".join(self._cors["exposeHeaders"])
-        if self._is_preflight(environ):
-            headers["access-control-allow-methods"] = ",".join(self._cors.get("allowMethods", []))
-            headers["access-control-allow-headers"] = ",".join(self._cors.get("allowHeaders", []))
-            headers["access-control-max-age"] = str(self._cors.get("maxAge", 0))
+        for setting, name in (_PREFLIGHT if self._is_preflight(environ) else _EXPOSED).items():
+            if value := self._cors.get(setting):
+                headers[name] = ",".join(value) if isinstance(value, list) else str(value)
         return headers
 
 
@@ -332,11 +347,12 @@ def _as_response(payload: bytes) -> Answer:
     """A function's answer: a whole response when it names a status, or else the body of a 200."""
     answer = json.loads(payload or b"null")
     if not isinstance(answer, dict) or "statusCode" not in answer:
-        return 200, {"content-type": "application/json"}, payload
+        content = answer.encode("utf-8", "surrogatepass") if isinstance(answer, str) else payload
+        return 200, {"content-type": "application/json"}, content
     status, body = int(answer["statusCode"]), answer.get("body") or ""
     if not 100 <= status <= 599 or not isinstance(body, str):
         return _message(500, "Internal Server Error")
-    headers = {"content-type": "text/plain; charset=utf-8"}
+    headers = {} if status in _BODILESS else {"content-type": "text/plain; charset=utf-8"}
     headers |= {
         name.lower(): value if isinstance(value, str) else json.dumps(value)
         for name, value in (answer.get("headers") or {}).items()

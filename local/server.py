@@ -13,6 +13,7 @@ from cheroot import wsgi
 from local.service_faults import ServiceFaults
 
 StartResponse = Callable[..., Any]
+WsgiApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 Control = Callable[[bytes], Any]
 
 _SCOPE = re.compile(r"Credential=[^/]+/[^/]+/([^/]+)/([^/]+)/aws4_request")
@@ -85,9 +86,9 @@ class Server:
 
     THREADS = 64
 
-    def __init__(self, application: Application, port: int = 0) -> None:
+    def __init__(self, application: WsgiApplication, port: int = 0, threads: int = THREADS) -> None:
         self._server = wsgi.Server(
-            ("127.0.0.1", port), application, numthreads=self.THREADS, request_queue_size=256, shutdown_timeout=2
+            ("127.0.0.1", port), application, numthreads=threads, request_queue_size=256, shutdown_timeout=2
         )
         self._server.timeout = 60
         self._server.nodelay = True

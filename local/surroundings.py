@@ -1,27 +1,22 @@
-"""What a stack's resources stand in besides moto: functions, layers, mappings and HTTP APIs."""
+"""What a stack's resources stand in besides moto: functions, layers, mappings, and servers with their addresses."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from local.events.mappings import EventSourceMappings
 from local.functions import AsynchronousInvocations, FunctionHost
+from local.json_web_tokens import Keys
 
 
-@dataclass(frozen=True)
-class Api:
-    """An HTTP API as its template describes it."""
+class Served(Protocol):
+    """What answers at `url` until `close`."""
 
-    logical_id: str
-    identifier: str
-    body: dict[str, Any]
-    properties: dict[str, Any]
-    stages: list[dict[str, Any]] = field(default_factory=list)
+    url: str
 
-    @property
-    def placeholder(self) -> str:
-        """The address that it would have on AWS, until it is known where it is served here."""
-        return f"https://{self.identifier}.execute-api.us-east-1.amazonaws.com"
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -31,11 +26,37 @@ class Surroundings:
     functions: FunctionHost
     asynchronous: AsynchronousInvocations
     mappings: EventSourceMappings
+    keys: Keys
+    invoke: Callable[[str, bytes], tuple[bytes, str | None]]
     layers: dict[str, Path] = field(default_factory=dict)
-    apis: list[Api] = field(default_factory=list)
+    apis: dict[str, str] = field(default_factory=dict)
+    """The URLs of HTTP APIs by their logical ids."""
+    _addresses: dict[str, str] = field(default_factory=dict)
+    _served: list[Served] = field(default_factory=list)
 
-    def add_api(self, api: Api) -> None:
-        self.apis.append(api)
+    def serve(self, address: str, served: Served) -> str:
+        """Let what has an address on AWS be served here, as long as the cloud runs, and give its URL."""
+        self._served.append(served)
+        self._addresses[address] = served.url
+        return served.url
 
-    def add_stage(self, api_id: str, stage: dict[str, Any]) -> None:
-        next(api for api in self.apis if api.identifier == api_id).stages.append(stage)
+    def localized(self, value: Any) -> Any:
+        """A value in which every address of AWS that is served here is the one that it has here."""
+        if not self._addresses:
+            return value
+        found = re.compile("|".join(map(re.escape, self._addresses)))
+
+        def replaced(part: Any) -> Any:
+            if isinstance(part, str):
+                return found.sub(lambda match: self._addresses[match[0]], part)
+            if isinstance(part, list):
+                return [replaced(each) for each in part]
+            if isinstance(part, dict):
+                return {key: replaced(each) for key, each in part.items()}
+            return part
+
+        return replaced(value)
+
+    def close(self) -> None:
+        while self._served:
+            self._served.pop().close()

@@ -19,7 +19,10 @@ class LocalUser:
 USERS = (
     LocalUser("Caller", "caller", ("callers", "tenant-acme")),
     LocalUser("Reviewer", "reviewer", ("reviewers", "tenant-acme")),
+    LocalUser("SecondReviewer", "second-reviewer", ("reviewers", "tenant-acme")),
+    LocalUser("NarrowReviewer", "narrow-reviewer", ("reviewers", "tenant-acme", "use-case-general_question")),
     LocalUser("Lead", "lead", ("leads", "tenant-acme")),
+    LocalUser("SecondLead", "second-lead", ("leads", "tenant-acme")),
     LocalUser("Operator", "operator", ("operators", "tenant-acme")),
     LocalUser("GlobexCaller", "globex-caller", ("callers", "tenant-globex")),
     LocalUser("GlobexReviewer", "globex-reviewer", ("reviewers", "tenant-globex")),

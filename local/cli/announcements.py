@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from local.cli.target import Target
 
 NAME = "bulwark-demo-announcements"
+_OUTCOMES = {"source": ["bulwark"], "detail-type": [{"prefix": "Inference"}]}
 
 
 class Announcements:
@@ -34,11 +35,11 @@ class Announcements:
 
 @contextmanager
 def listening(target: Target) -> Iterator[Announcements]:
-    """Hear what is announced on the embedded AWS's bus while the block runs."""
+    """Hear which outcomes are announced on the embedded AWS's bus while the block runs."""
     sqs, events, bus = target.client("sqs"), target.client("events"), target.outputs["EventBusName"]
     queue = sqs.create_queue(QueueName=NAME)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=NAME, EventBusName=bus, EventPattern=json.dumps({"source": ["bulwark"]}))
+    events.put_rule(Name=NAME, EventBusName=bus, EventPattern=json.dumps(_OUTCOMES))
     events.put_targets(Rule=NAME, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
     heard, over = Announcements(), threading.Event()
 

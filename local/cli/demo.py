@@ -16,6 +16,9 @@ from local.cli.target import ROOT, Target, started
 
 REQUESTS = 200
 PATIENCE = 60
+# Left for whoever stays and opens the desk.
+LEFT_OPEN = 10
+QUEUE_SHOWN = 5
 SOURCE, TENANT = "acme.app", "acme"
 _WITHOUT_MODEL = "While this one is asked, both models are down."
 
@@ -35,8 +38,8 @@ def demo(
     """Show Bulwark at work: real questions in, answers or people out, and how many of them were wrong.
 
     Starts the embedded AWS and sends it 200 recorded questions of real users; the emulated model replays the
-    answers a real model gave. Then a scripted reviewer signs in and decides on every held answer. No account,
-    no network, about a minute.
+    answers a real model gave. Then scripted reviewers sign in and decide on every held answer. No account, no
+    network, about a minute. With --stay some are left for you, at the reviewer's desk in your browser.
 
     \b
     bulwark demo
@@ -77,7 +80,7 @@ def _run(cloud: Any, asked: list[Question], begun: float, tell: Callable, quiet:
             summary.explain(sent + spoilt)
         released, everything = wrong_shares(sent, labels)
         held = [one for one in sent + spoilt if one.kind == "HELD"]
-        decisions, open_still = _review(target, held, labels, tell, quiet)
+        decisions, open_still = _review(target, held, labels, tell, quiet, LEFT_OPEN if stay else 0)
         unanswered = [str(one.detail.get("request_id")) for one in sent + spoilt if one.kind == "UNANSWERED"]
         due = _announcements_due(sent + spoilt, held, open_still)
         _wait_until(lambda: len(announced) >= due, PATIENCE / 2)
@@ -145,32 +148,39 @@ def _bad_requests(first: dict) -> list[dict]:
 
 
 def _review(
-    target: Target, held: list, labels: dict[str, Question], tell: Callable, quiet: bool
+    target: Target, held: list, labels: dict[str, Question], tell: Callable, quiet: bool, left_open: int
 ) -> tuple[dict[str, int], list[str]]:
-    """Have every held answer decided and its request ended; gives the decisions, and who has no end."""
+    """Have the held answers decided and their requests ended; gives the decisions, and who has no end."""
     from local.cli.records import read_records
-    from local.cli.scripted_reviewer import ScriptedReviewer
+    from local.cli.reviews import list_reviews, show_queue
+    from local.cli.scripted_reviewer import ScriptedReviewers
 
     keys = list(dict.fromkeys(one.record["request_key"] for one in held))
     if not keys:
         tell("\nNothing was held for a person.")
         return {}, []
-    reviewer = ScriptedReviewer(target.sign_in("Reviewer"), labels)
-    tell(f"\nA scripted reviewer signs in and decides on {len(keys)} held answers through the HTTP API")
-    with render.Progress("Reviewing", len(keys), quiet) as progress:
-        reviewer.decide_all(len(keys), PATIENCE, progress.count)
+    people = [target.sign_in(role) for role in ("Reviewer", "SecondReviewer", "Lead")]
+    _wait_until(lambda: len(list_reviews(people[0], len(keys))) >= len(keys), PATIENCE)
+    if not quiet:
+        show_queue(people[0], QUEUE_SHOWN)
+        tell(f"The reviewer's desk is at {target.outputs['DeskUrl']}")
+    wanted = {key: key.partition("#")[2] for key in keys[: max(0, len(keys) - left_open)]}
+    tell(f"\nTwo scripted reviewers and a lead sign in and decide on {len(wanted)} held answers through the HTTP API")
+    reviewers = ScriptedReviewers(people, labels)
+    with render.Progress("Reviewing", len(wanted), quiet) as progress:
+        reviewers.work_off(wanted.values(), PATIENCE, progress.count)
 
     def ended() -> bool:
-        return all(record["status"] != "HELD" for record in read_records(target, keys).values())
+        return all(record["status"] != "HELD" for record in read_records(target, wanted).values())
 
     _wait_until(ended, PATIENCE)
-    records = read_records(target, keys)
+    records = read_records(target, wanted)
     outcomes = [record["status"] for record in records.values()]
-    told = ", ".join(f"{count} {name.lower()}" for name, count in sorted(reviewer.decisions.items()))
+    told = ", ".join(f"{count} {name.lower()}" for name, count in sorted(reviewers.decisions.items()))
     tell(f"Decided: {told}; {outcomes.count('COMPLETED')} completed, {outcomes.count('REFUSED')} refused")
-    for problem in reviewer.problems:
+    for problem in reviewers.problems:
         tell(f"[red]{render.cell(problem)}[/]")
-    return dict(reviewer.decisions), [key for key, record in records.items() if record["status"] == "HELD"]
+    return dict(reviewers.decisions), [key for key, record in records.items() if record["status"] == "HELD"]
 
 
 def _announcements_due(everything: list, held: list, open_still: list[str]) -> int:

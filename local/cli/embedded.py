@@ -63,9 +63,27 @@ def up(
     """
     with running_cloud(policy=policy, scenario=scenario, replay=replay, port=port, quiet=as_json) as cloud:
         if as_json:
-            print(json.dumps({"ready": True, "endpoint": cloud.endpoint, "api_url": cloud.api_url}), flush=True)
+            print(
+                json.dumps(
+                    {
+                        "ready": True,
+                        "endpoint": cloud.endpoint,
+                        "api_url": cloud.api_url,
+                        "desk_url": cloud.outputs["DeskUrl"],
+                    }
+                ),
+                flush=True,
+            )
         else:
-            render.facts({"endpoint": cloud.endpoint, "HTTP API": cloud.api_url, "users": "bulwark outputs"})
+            render.facts(
+                {
+                    "endpoint": cloud.endpoint,
+                    "HTTP API": cloud.api_url,
+                    "reviewer's desk": cloud.outputs["DeskUrl"],
+                    "sign in as": f"reviewer, {cloud.outputs['ReviewerPassword']}",
+                    "other users": "bulwark outputs",
+                }
+            )
             render.say(
                 f"\nAny AWS client reaches it with\n"
                 f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_REGION=us-east-1"

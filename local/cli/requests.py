@@ -27,6 +27,8 @@ _REVIEW = [
     "decided_by",
     "decided_at",
     "reason_code",
+    "kind",
+    "claimed_by_name",
     "late_decisions",
 ]
 _ENDED_LATER = 120_000
@@ -59,7 +61,9 @@ def requests(
     found = [
         record
         for record in scan_records(reach(stack, endpoint), _LOOKED_AT)
-        if (not status or record["status"] == status.upper()) and (not use_case or record["use_case"] == use_case)
+        if record["status"] != "PLANTED"
+        and (not status or record["status"] == status.upper())
+        and (not use_case or record["use_case"] == use_case)
     ]
     recent = sorted(found, key=lambda record: record["admitted_at"], reverse=True)[:limit]
     if as_json:

@@ -1,55 +1,59 @@
-"""A reviewer who knows the labels: decides on every held answer through the HTTP API, as a person would."""
+"""Reviewers who know the labels: they take what is most urgent through the HTTP API and decide, as people would."""
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import quote
 
 from local.cli.questions import Question
-from local.cli.reviews import list_reviews
 from local.cli.target import Api
 
-HANDS = 4
 EDITS = 5
-_PAGE = 100
 
 
-class ScriptedReviewer:
-    """Approves right answers, corrects a few wrong ones where a correction is at hand, rejects the others."""
+class ScriptedReviewers:
+    """Approve right answers, correct a few wrong ones where a correction is at hand, and reject the others."""
 
-    def __init__(self, api: Api, labels: Mapping[str, Question], edits: int = EDITS):
+    def __init__(self, people: Collection[Api], labels: Mapping[str, Question], edits: int = EDITS):
         self.decisions: Counter[str] = Counter()
         self.problems: list[str] = []
-        self._api, self._labels, self._edits = api, labels, edits
+        self._people, self._labels, self._edits = people, labels, edits
         self._lock = threading.Lock()
+        self._last_news = 0.0
 
-    def decide_all(self, expected: int, patience: float, on_decision: Callable[[str], None]) -> None:
-        """Decide on reviews as they open: so many, or until none has opened for `patience` seconds."""
-        seen: set[str] = set()
-        last_news = time.monotonic()
-        with ThreadPoolExecutor(max_workers=HANDS) as hands:
-            while len(seen) < expected and time.monotonic() - last_news < patience:
-                opened = [one["review_id"] for one in list_reviews(self._api, _PAGE) if one["review_id"] not in seen]
-                for decision in hands.map(self._decide, opened):
-                    on_decision(decision)
-                    last_news = time.monotonic()
-                seen.update(opened)
-                if not opened:
-                    time.sleep(0.2)
+    def work_off(self, waiting: Collection[str], patience: float, on_end: Callable[[str], None]) -> None:
+        """Decide until these requests' reviews have ended, or nothing has come for `patience` seconds."""
+        left = set(waiting)
+        self._last_news = time.monotonic()
+        hands = [threading.Thread(target=self._work, args=(api, left, patience, on_end)) for api in self._people]
+        for hand in hands:
+            hand.start()
+        for hand in hands:
+            hand.join()
 
-    def _decide(self, review_id: str) -> str:
+    def _work(self, api: Api, left: set[str], patience: float, on_end: Callable[[str], None]) -> None:
+        while left and time.monotonic() - self._last_news < patience:
+            claimed = api.expect("POST", "/reviews/claim", {})["review"]
+            if claimed is None:
+                time.sleep(0.2)
+                continue
+            decision, answer = self._decide(api, claimed["review_id"])
+            with self._lock:
+                self._last_news = time.monotonic()
+                if decision is None:
+                    self.problems.append(f"{claimed['review_id']}: {answer.get('error', answer)}")
+                elif answer["next"] == "done" and claimed["request_id"] in left:
+                    left.remove(claimed["request_id"])
+                    self.decisions[decision] += 1
+                    on_end(decision)
+
+    def _decide(self, api: Api, review_id: str) -> tuple[str | None, dict]:
         path = f"/reviews/{quote(review_id, safe='')}"
-        review = self._api.expect("GET", path)
-        body = self._decision_on(review) | {"draft_digest": review["draft_digest"]}
-        status, answer = self._api.call("POST", f"{path}/decision", body)
-        with self._lock:
-            if status != 200:
-                self.problems.append(f"{review_id}: {answer.get('error', status)}")
-                return "FAILED"
-            self.decisions[body["decision"]] += 1
-        return body["decision"]
+        review = api.expect("GET", path)
+        body = self._decision_on(review) | {"shown_digest": review["shown_digest"]}
+        status, answer = api.call("POST", f"{path}/decision", body)
+        return (body["decision"] if status == 200 else None), answer
 
     def _decision_on(self, review: dict) -> dict:
         question = self._labels.get(review["request_id"])

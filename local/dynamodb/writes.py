@@ -16,7 +16,7 @@ from moto.dynamodb.models import DynamoDBBackend, Table
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.responses import DynamoHandler
 
-from local.dynamodb import streams
+from local.dynamodb import queries, streams
 from local.dynamodb.locks import locked
 from local.dynamodb.sizes import ITEM_LIMIT, item_size
 from local.moto_names import replace, require
@@ -66,6 +66,9 @@ def undone_on_failure(table: Table, key: tuple[DynamoType, DynamoType | None] | 
         if key:
             _put_back(table, key, before)
         raise
+    finally:
+        if key:
+            queries.note_change(table, key)
 
 
 def check_size(table: Table, key: tuple[DynamoType, DynamoType | None] | None, error: Callable[[], Exception]) -> None:

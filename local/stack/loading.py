@@ -137,9 +137,14 @@ class Stack:
         for name, output in (self.template.get("Outputs") or {}).items():
             if "Condition" in output and not self._values.condition(output["Condition"]):
                 continue
-            self.outputs[name] = self._values.resolve(output["Value"])
+            self.outputs[name] = self._resolve(output["Value"])
             if "Export" in output:
                 self.exports[self._values.resolve(output["Export"]["Name"])] = self.outputs[name]
+
+    def _resolve(self, value: Any) -> Any:
+        """A value with its intrinsics evaluated, and addresses of AWS that are served here as they are here."""
+        resolved = self._values.resolve(value)
+        return resolved if self.surroundings is None else self.surroundings.localized(resolved)
 
     def _in_order(self, resources: dict[str, Any]) -> list[str]:
         names = frozenset(resources)
@@ -157,7 +162,7 @@ class Stack:
         kind = resource["Type"]
         self.types[logical_id] = kind
         try:
-            making = Making(self, logical_id, self._values.resolve(resource.get("Properties") or {}))
+            making = Making(self, logical_id, self._resolve(resource.get("Properties") or {}))
             self.resources[logical_id] = self.handlers[kind](making)
         except UnsupportedProperty as error:
             raise UnsupportedProperty(

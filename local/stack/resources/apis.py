@@ -1,26 +1,35 @@
-"""HTTP APIs: kept as the template describes them; the cloud serves their OpenAPI body."""
+"""HTTP APIs: each is served from its OpenAPI body as soon as it is made, so that what comes later knows its URL."""
 
 import hashlib
 
+from local import http_api
+from local.clients import REGION
 from local.stack.api_calls import UnsupportedProperty
 from local.stack.loading import Created, Making
-from local.surroundings import Api
 
 
 def api(making: Making) -> Created:
     body = making.take("Body")
-    if body is None or making.properties.get("ProtocolType", "HTTP") != "HTTP":
-        raise UnsupportedProperty(f"Body missing, or ProtocolType {making.properties.get('ProtocolType')}")
+    if body is None or making.take("ProtocolType", "HTTP") != "HTTP":
+        raise UnsupportedProperty("Body missing, or ProtocolType other than HTTP")
+    making.without("Name", "Description", "Tags", "FailOnWarnings")
+    making.finish()
     identifier = hashlib.sha256(f"{making.stack.name}/{making.logical_id}".encode()).hexdigest()[:10]
-    described = Api(making.logical_id, identifier, body, dict(making.properties))
-    making.stack.surroundings.add_api(described)
-    return Created(identifier, {"ApiId": identifier, "ApiEndpoint": described.placeholder})
+    around = making.stack.surroundings
+    served = http_api.serve(body, around.keys, around.invoke, api_id=identifier)
+    url = around.serve(f"https://{identifier}.execute-api.{REGION}.amazonaws.com", served)
+    around.apis[making.logical_id] = url
+    return Created(identifier, {"ApiId": identifier, "ApiEndpoint": url})
 
 
 def stage(making: Making) -> Created:
-    properties = making.properties
-    making.stack.surroundings.add_stage(properties["ApiId"], dict(properties))
-    return Created(properties["StageName"])
+    name = making.take("StageName")
+    if name != "$default":
+        raise UnsupportedProperty(f"StageName {name}")
+    making.without("ApiId", "AutoDeploy", "Description", "Tags", "DefaultRouteSettings", "RouteSettings")
+    making.without("AccessLogSettings")
+    making.finish()
+    return Created(name)
 
 
 HANDLERS = {

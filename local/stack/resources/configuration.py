@@ -41,6 +41,8 @@ def _created(making: Making, operation: str, attribute: str) -> Created:
 
 def parameter(making: Making) -> Created:
     name = making.name("Name", 500)
+    if tags := making.take("Tags"):
+        making.properties["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     making.call("ssm", "put_parameter")
     return Created(name, {"Type": making.properties["Type"], "Value": making.properties["Value"]})
 

@@ -1,9 +1,15 @@
 """IAM roles and policies, and Cognito user pools."""
 
 import json
+import re
 
 from local.clients import ACCOUNT, REGION
+from local.hosted_sign_in import HostedSignIn
+from local.stack.api_calls import UnsupportedProperty
 from local.stack.loading import Created, Making
+from local.stack.template import TemplateError
+
+_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def role(making: Making) -> Created:
@@ -59,6 +65,8 @@ def user_pool(making: Making) -> Created:
 
 def user_pool_client(making: Making) -> Created:
     making.name("ClientName", 128)
+    if (making.properties.get("RefreshTokenRotation") or {}).get("Feature") == "ENABLED":
+        raise UnsupportedProperty("RefreshTokenRotation")
     made = making.call("cognito-idp", "create_user_pool_client")["UserPoolClient"]
     attributes = {"ClientId": made["ClientId"]}
     if "ClientSecret" in made:
@@ -73,8 +81,16 @@ def user_pool_group(making: Making) -> Created:
 
 
 def user_pool_domain(making: Making) -> Created:
-    making.call("cognito-idp", "create_user_pool_domain")
-    return Created(making.properties["Domain"])
+    name = making.properties["Domain"]
+    if "CustomDomainConfig" in making.properties:
+        raise UnsupportedProperty("CustomDomainConfig")
+    # https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-assign-domain-prefix.html
+    if not _DOMAIN.fullmatch(name) or any(word in name for word in ("aws", "amazon", "cognito")):
+        raise TemplateError(f"Cognito takes no domain {name}: small letters, digits and hyphens, and no name of AWS")
+    made = making.call("cognito-idp", "create_user_pool_domain")
+    address = f"https://{name}.auth.{REGION}.amazoncognito.com"
+    making.stack.surroundings.serve(address, HostedSignIn(name))
+    return Created(name, {"Id": name, "CloudFrontDistribution": made["CloudFrontDomain"]})
 
 
 def user_pool_resource_server(making: Making) -> Created:
