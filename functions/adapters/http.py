@@ -2,7 +2,9 @@
 
 import base64
 import functools
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.callers import Caller, Forbidden
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
+
+DEFAULT_LIMIT, MAX_LIMIT = 25, 100
+LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
+_POSITION = re.compile(r"[0-9]{4}-[0-9T:.Z-]{6,24}(?:#[!-~]{1,300})?", re.ASCII)
 
 
 class Refused(Exception):
@@ -27,7 +33,7 @@ def answers(function: Callable[[dict, Caller], dict]) -> Callable[[dict, LambdaC
     def handler(event: dict, context: LambdaContext) -> dict:
         try:
             caller = Caller.from_claims(event["requestContext"]["authorizer"]["jwt"]["claims"])
-            return function(event, caller)
+            return unless_known(event, function(event, caller))
         except Forbidden as error:
             return respond(403, {"error": {"code": "FORBIDDEN", "message": str(error)}})
         except RequestRefused as refusal:
@@ -48,6 +54,33 @@ def respond(status: int, body: dict, headers: dict | None = None) -> dict:
         "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
         "body": json.dumps(body, ensure_ascii=False, default=float),
     }
+
+
+def unless_known(event: dict, response: dict) -> dict:
+    """The response with an etag, or 304 to who has it: a page that asks for news every few seconds gets only news."""
+    if event["requestContext"].get("http", {}).get("method") != "GET" or response["statusCode"] != 200:
+        return response
+    etag = f'"{hashlib.sha256(response["body"].encode()).hexdigest()[:32]}"'
+    headers = {**response["headers"], "etag": etag}
+    if (event.get("headers") or {}).get("if-none-match") == etag:
+        return {"statusCode": 304, "headers": {name: headers[name] for name in ("etag", "cache-control")}}
+    return {**response, "headers": headers}
+
+
+def limit_of(query: dict) -> int:
+    """How many items a page may have."""
+    limit = query.get("limit", str(DEFAULT_LIMIT))
+    if limit not in LIMITS:
+        raise invalid("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(limit)
+
+
+def position_of(query: dict) -> str:
+    """Where the last page ended, as that page gave it: a moment and what stood there; empty for the first page."""
+    position = query.get("next", "")
+    if position and not _POSITION.fullmatch(position):
+        raise invalid("next", "is not what the last page gave")
+    return position
 
 
 def body_of(event: dict) -> Any:

@@ -11,10 +11,12 @@ STATUS_OF_REASON = {
     Reason.REQUEST_ID_CONFLICT: 409,
     Reason.RATE_LIMITED: 429,
     Reason.TOO_MANY_IN_FLIGHT: 429,
+    Reason.REVIEWERS_BEHIND: 503,
+    Reason.CACHE_ONLY: 503,
 }
 _SHOWN = (
     "request_id use_case status reason message model confidence cost_usd admitted_at outcome_at decided_by "
-    "review_id due_at"
+    "review_id due_at mode"
 ).split()
 
 

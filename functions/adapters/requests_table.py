@@ -1,23 +1,34 @@
 """Requests table: one item per request, keyed by tenant and request id; the table decides who was first."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from adapters import payloads
 from adapters.clock import iso
 from adapters.dynamodb import ConditionFailed, client, get, put, transact, update
+from adapters.paging import merged_page
 from domain.limits import LimitShard
 from domain.policy import Policy, UseCase
 from domain.requests import Request, RequestRefused, Status
 
 # The sweeper's index is spread over partitions: one takes a thousand writes a second.
 SWEEP_SHARDS = 8
+# So are a tenant's outcomes, in the index that lists them.
+OUTCOME_SHARDS = 4
 # How long a held answer may wait for its review to open before the sweeper opens it.
 REVIEW_START_SECONDS = 120
 DAY_SECONDS = 86_400
+# Behind every position, which begins with a moment.
+LAST = "~"
 _SWEEP = ("sweep", "sweep_at")
+# Somebody has yet to end the request's review.
+_REVIEWED, _NOT_ADMITTED = "attribute_exists(#sweep) AND #status <> :admitted", {"admitted": Status.ADMITTED}
+# The status of what was never a request, but is shown to reviewers like one.
+PLANTED = "PLANTED"
 # Where an answer stands: itself while small, its place in the bucket above that; never both.
 _ANSWER = {"answer", "answer_ref"}
 
@@ -93,6 +104,7 @@ def refuse(refusal: RequestRefused, record: dict, execution_name: str, now: floa
         "admitted_at": iso(now),
         "decided_by": "policy",
         "expires_at": int(now) + keep_days * DAY_SECONDS,
+        **_listed(record["request_key"], iso(now)),
     }
     if refusal.field:
         item["field"] = refusal.field
@@ -105,27 +117,50 @@ def refuse(refusal: RequestRefused, record: dict, execution_name: str, now: floa
     return Claim(True, item)
 
 
+def plant(request: Request, review: dict, kept: dict, keep_days: int, now: float) -> bool:
+    """Record what a planted review is about: no outcome, so nobody hears of it; False if the id is taken."""
+    item = {
+        **_identity(request),
+        **kept,
+        "status": PLANTED,
+        "admitted_at": iso(now),
+        "review": review,
+        "expires_at": int(now) + keep_days * DAY_SECONDS,
+        **_sweep_attributes(request.key, now + REVIEW_START_SECONDS),
+    }
+    try:
+        client.put_item(**put(_table(), item, "request_key")["Put"])
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
 def refusal_record(request: Request) -> dict:
     """What a refusal keeps of a request: who and which, and no word of it."""
     return _identity(request)
 
 
 def record_outcome(
-    request_key: str, in_flight_key: str, status: Status, attributes: dict, sweep_at: float | None = None
+    request_key: str,
+    in_flight_key: str,
+    status: Status,
+    attributes: dict,
+    sweep_at: float | None = None,
+    others: tuple[dict, ...] = (),
 ) -> dict | None:
-    """Record an admitted request's one outcome and free its place; gives the record that was first, if one was."""
+    """Record an admitted request's one outcome, free its place, and do others; gives the record that was first."""
     sweep = _sweep_attributes(request_key, sweep_at) if sweep_at else {}
     outcome = update(
         _table(),
         {"request_key": request_key},
         "#status = :admitted",
         {"admitted": Status.ADMITTED},
-        set={"status": status, **attributes, **sweep},
+        set={"status": status, **attributes, **sweep, **_listed(request_key, attributes["outcome_at"])},
         remove=() if sweep else _SWEEP,
     )
     free = update(os.environ["CONTROL_TABLE"], {"control_key": in_flight_key}, add={"count": -1})
     try:
-        transact([outcome, free])
+        transact([outcome, free, *others])
     except ConditionFailed as failed:
         return failed.item or {}
     return None
@@ -136,14 +171,15 @@ def find(request_key: str) -> dict | None:
 
 
 def move_sweep(request_key: str, at: float) -> dict:
-    """An action that has the sweeper look at a held request at another time."""
+    """An action that has the sweeper look at a request under review at another time."""
     return update(
-        _table(),
-        {"request_key": request_key},
-        "#status = :held",
-        {"held": Status.HELD},
-        set=_sweep_attributes(request_key, at),
+        _table(), {"request_key": request_key}, _REVIEWED, _NOT_ADMITTED, set=_sweep_attributes(request_key, at)
     )
+
+
+def close_reviewed(request_key: str) -> dict:
+    """An action that ends the review of a request whose outcome does not wait for it."""
+    return update(_table(), {"request_key": request_key}, _REVIEWED, _NOT_ADMITTED, remove=_SWEEP)
 
 
 def close_held(request_key: str, status: Status, attributes: dict) -> dict:
@@ -156,7 +192,7 @@ def close_held(request_key: str, status: Status, attributes: dict) -> dict:
         {"request_key": request_key},
         "#status = :held",
         {"held": Status.HELD},
-        set={"status": status, **attributes},
+        set={"status": status, **attributes, **_listed(request_key, attributes["outcome_at"])},
         remove=(*_SWEEP, *draft, *held),
     )
 
@@ -173,6 +209,41 @@ def due_for_sweep(now: float) -> Iterator[dict]:
         )
         for page in pages:
             yield from page["Items"]
+
+
+def outcomes_before(
+    tenants: list[str], before: str, limit: int, filters: Mapping[str, str]
+) -> tuple[list[dict], str | None]:
+    """Outcomes of tenants, the latest first, and where to go on from if there may be more."""
+    shards = [f"{tenant}#{shard}" for tenant in tenants for shard in range(OUTCOME_SHARDS)]
+
+    def accept(record: dict) -> bool:
+        return all(filters.get(name, record[name]) == record[name] for name in ("status", "use_case"))
+
+    fetches = [partial(_outcomes_page, shard) for shard in shards]
+    return merged_page(fetches, "outcome_position", before or LAST, limit, accept, descending=True)
+
+
+def _outcomes_page(shard: str, before: str, limit: int) -> list[dict]:
+    return client.query(
+        TableName=_table(),
+        IndexName="outcome-index",
+        KeyConditionExpression="#shard = :shard AND #position < :before",
+        ExpressionAttributeNames={"#shard": "outcome_shard", "#position": "outcome_position"},
+        ExpressionAttributeValues={":shard": shard, ":before": before},
+        ScanIndexForward=False,
+        Limit=limit,
+    )["Items"]
+
+
+def _listed(request_key: str, outcome_at: str) -> dict:
+    """The attributes by which an outcome is listed: a shard of its tenant's, and a position that is its own."""
+    digest = hashlib.sha256(request_key.encode()).hexdigest()[:16]
+    shard = int(digest, 16) % OUTCOME_SHARDS
+    return {
+        "outcome_shard": f"{request_key.partition('#')[0]}#{shard}",
+        "outcome_position": f"{outcome_at}#{digest}",
+    }
 
 
 def decimal(value: float) -> Decimal:

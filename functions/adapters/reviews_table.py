@@ -1,162 +1,262 @@
-"""Reviews table: one item per held answer, with its task token; a review is in its queue while it is open."""
+"""Reviews table: one item per review, with its task token, and one per verdict for its giver's history.
+
+Every write names the version it was decided on, so that the rules of domain/reviews.py see each state once.
+"""
 
 import os
+from collections.abc import Callable
 
-from adapters import payloads, requests_table
-from adapters.clock import iso
+from adapters import answers_table, payloads, quality_table, requests_table
+from adapters.clock import epoch, iso
 from adapters.dynamodb import ConditionFailed, client, get, transact, update
-from domain.reviews import ReviewDecision, ReviewStatus, Ruling, Tier
+from adapters.requests_table import DAY_SECONDS, LAST
+from domain.callers import Caller
+from domain.errors import ReviewNotHeld, TableContended
+from domain.requests import Status
+from domain.reviews import (
+    Change,
+    Kind,
+    ReviewConflict,
+    ReviewDecision,
+    ReviewStatus,
+    give_verdict,
+    lapse,
+    open_tier,
+    rule_on,
+    shown_digest,
+)
 
 # How long a stored decision may take to reach its execution before the sweeper carries it there.
 RESUME_SECONDS = 60
 # How long after its last deadline a review may still be open before the sweeper ends it.
 LAPSE_SECONDS = 300
 MOST_LATE_DECISIONS = 20
+ATTEMPTS = 5
 
-
-class ReviewClosed(Exception):
-    """The review has been decided or has lapsed; `review` says how."""
-
-    def __init__(self, review: dict):
-        super().__init__(review.get("status"))
-        self.review = review
-
-
-def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, expires_at: int, now: float) -> None:
-    """Put a review in its queue, for a first tier or the next; raises ReviewClosed, or ConditionFailed if not held."""
-    due = now + sla_seconds
-    attributes = {
-        "tenant": review["tenant"],
-        "use_case": review["use_case"],
-        "request_id": review["request_id"],
-        "request_key": review["request_key"],
-        "reason": review["reason"],
-        "confidence": requests_table.decimal(review["confidence"]),
-        "draft_digest": review["draft_digest"],
-        "status": ReviewStatus.OPEN,
-        "tier": tier,
-        "task_token": task_token,
-        "due_at": iso(due),
-        "opened_at": iso(now),
-        "queue": review["tenant"],
-        "expires_at": expires_at,
-    }
-    opened = update(
-        _table(),
-        {"review_id": review["review_id"]},
-        "attribute_not_exists(#status) OR #status = :open",
-        {"open": ReviewStatus.OPEN},
-        set=attributes,
-    )
-    try:
-        transact([opened, requests_table.move_sweep(review["request_key"], due + LAPSE_SECONDS)])
-    except ConditionFailed as failed:
-        if failed.index == 0:
-            raise ReviewClosed(failed.item or {}) from failed
-        raise
-
-
-def decide(review: dict, decision: ReviewDecision, decided_by: str, now: float, *, is_lead: bool) -> None:
-    """Store the first decision on a review; raises ReviewClosed for every other one."""
-    kept = payloads.keep("answer", review["request_key"], decision.answer) if decision.answer else {}
-    attributes = {
-        "status": ReviewStatus.DECIDED,
-        "decision": decision.decision,
-        "decided_by": decided_by,
-        "decided_at": iso(now),
-        "reason_code": decision.reason_code,
-        "comment": decision.comment,
-        **kept,
-    }
-    decided = update(
-        _table(),
-        {"review_id": review["review_id"]},
-        "#status = :open AND #draft_digest = :digest" + ("" if is_lead else " AND #tier <> :lead"),
-        {"open": ReviewStatus.OPEN, "digest": decision.draft_digest} | ({} if is_lead else {"lead": Tier.LEAD}),
-        set={name: value for name, value in attributes.items() if value is not None},
-        remove=("queue",),
-    )
-    try:
-        transact([decided, requests_table.move_sweep(review["request_key"], now + RESUME_SECONDS)])
-    except ConditionFailed as failed:
-        raise ReviewClosed(find(review["review_id"]) or review) from failed
-
-
-def keep_late(review_id: str, decision: ReviewDecision, decided_by: str, now: float) -> None:
-    """Record a decision that came after the review's end; it changes nothing."""
-    late = {"decision": decision.decision, "decided_by": decided_by, "decided_at": iso(now)}
-    try:
-        client.update_item(
-            TableName=_table(),
-            Key={"review_id": review_id},
-            UpdateExpression="SET #late = list_append(if_not_exists(#late, :none), :late)",
-            ConditionExpression="attribute_exists(review_id) AND (attribute_not_exists(#late) OR size(#late) < :most)",
-            ExpressionAttributeNames={"#late": "late_decisions"},
-            ExpressionAttributeValues={":none": [], ":late": [late], ":most": MOST_LATE_DECISIONS},
-        )
-    except client.exceptions.ConditionalCheckFailedException:
-        pass  # who sends the same again and again has been recorded often enough
-
-
-def lapse(review_id: str, decision: str, now: float) -> dict:
-    """End an open review as silence ends it, unless a person was first; gives the review, though it never opened."""
-    ending = {"status": ReviewStatus.LAPSED, "decision": decision, "decided_at": iso(now)}
-    lapsed = update(
-        _table(),
-        {"review_id": review_id},
-        "#status = :open",
-        {"open": ReviewStatus.OPEN},
-        set=ending,
-        remove=("queue", "task_token"),
-    )
-    try:
-        transact([lapsed])
-    except ConditionFailed as failed:
-        # Nothing stood there: the review never opened, and there is no item to end.
-        return failed.item or ending
-    return find(review_id) or ending
-
-
-def close_request(review: dict, request_key: str, ruling: Ruling, now: float) -> bool:
-    """Give a held request its end; False if it had one."""
-    attributes = {
-        "outcome_at": iso(now),
-        "decided_by": ruling.decided_by,
-        "reason": ruling.reason,
-        "message": ruling.message,
-        **{name: review[name] for name in ("answer", "answer_ref") if name in review},
-    }
-    try:
-        transact(
-            [
-                requests_table.close_held(
-                    request_key,
-                    ruling.status,
-                    {name: value for name, value in attributes.items() if value is not None},
-                )
-            ]
-        )
-    except ConditionFailed:
-        return False
-    return True
+Rule = Callable[[dict | None], Change | None]
 
 
 def find(review_id: str) -> dict | None:
     return get(_table(), {"review_id": review_id})
 
 
-def page(tenant: str, limit: int, start: dict | None) -> tuple[list[dict], dict | None]:
-    """Open reviews of a tenant, the most urgent first, and where the next page starts."""
-    result = client.query(
+def change(review_id: str, rule: Rule, *others: dict) -> dict:
+    """Apply a rule to a review as it stands, with other actions; gives what stands then.
+
+    Raises what the rule raises, ConditionFailed for one of the others, TableContended after ATTEMPTS.
+    """
+    for _ in range(ATTEMPTS):
+        review = find(review_id)
+        changed = rule(review)
+        if changed is None:
+            return review or {}
+        try:
+            _write(review_id, review, changed, others)
+        except ConditionFailed as failed:
+            if failed.index:
+                raise
+            continue
+        return changed.applied_to(review or {"review_id": review_id})
+    raise TableContended(f"{ATTEMPTS} attempts met others at work on the same review")
+
+
+def _write(review_id: str, review: dict | None, changed: Change, others: tuple[dict, ...]) -> None:
+    seen = (review or {}).get("version", 0)
+    action = update(
+        _table(),
+        {"review_id": review_id},
+        "#version = :seen" if review else "attribute_not_exists(#version)",
+        {"seen": seen} if review else {},
+        set=changed.set | {"version": seen + 1},
+        remove=changed.remove,
+    )
+    if others:
+        transact([action, *others])
+        return
+    try:
+        client.update_item(**action["Update"])
+    except client.exceptions.ConditionalCheckFailedException as error:
+        raise ConditionFailed(0, None) from error
+
+
+def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, requested_by: list[str], now: float) -> dict:
+    """Put a review in its queue for a tier; raises MovedOn, or ReviewNotHeld if no request waits for it."""
+    due = now + sla_seconds
+    # Risk goes first by a head start, not by a class of its own: whatever waits, its turn comes.
+    position = f"{iso(due - review['head_start_seconds'])}#{review['review_id']}"
+    kept = (
+        "kind tenant use_case request_id request_key answer_key risk_class reason on_silence second_reviewer blind "
+        "lead_sla_seconds claim_seconds due_notice_seconds"
+    ).split()
+    first = {name: review[name] for name in kept if name in review} | {
+        "confidence": requests_table.decimal(review["confidence"]),
+        "requested_by": requested_by,
+        "expires_at": int(now) + review["review_days"] * DAY_SECONDS,
+    }
+    try:
+        return change(
+            review["review_id"],
+            lambda found: open_tier(found, tier, task_token, iso(now), iso(due), position, first),
+            requests_table.move_sweep(review["request_key"], due + LAPSE_SECONDS),
+        )
+    except ConditionFailed as failed:
+        raise ReviewNotHeld(review["review_id"]) from failed
+
+
+def decide(review: dict, request: dict, caller: Caller, decision: ReviewDecision, now: float) -> dict:
+    """Store a verdict, its place in the giver's history, and when the sweeper looks after it; raises ReviewConflict."""
+    answer = payloads.keep("answer", review["request_key"], decision.answer) if decision.answer else {}
+    # An edit takes the draft's place with the request: what it was is kept here, to show what changed.
+    draft = {f"draft{suffix}": request[f"answer{suffix}"] for suffix in ("", "_ref") if f"answer{suffix}" in request}
+
+    def rule(found: dict | None) -> Change:
+        found = found or review
+        seconds = round(now - epoch(found["claimed_at"])) if "claimed_at" in found else 0
+        changed = give_verdict(found, caller, decision, digest_of(found, request), answer, seconds, iso(now))
+        return Change(changed.set | draft, changed.remove) if answer else changed
+
+    others = [_history(review, caller, decision, now)]
+    if "next" in rule(review).set:  # what stays in its queue has no workflow to be resumed
+        others.append(requests_table.move_sweep(review["request_key"], now + RESUME_SECONDS))
+    try:
+        return change(review["review_id"], rule, *others)
+    except ConditionFailed as failed:
+        raise ReviewConflict("ALREADY_DECIDED", "The request has come to its end meanwhile.") from failed
+
+
+def draft_of(review: dict, request: dict) -> str:
+    """The answer under review: kept with the review once an edit has taken its place with the request."""
+    return payloads.text_of(review, "draft") or payloads.text_of(request, "answer") or ""
+
+
+def digest_of(review: dict, request: dict) -> str:
+    """The digest of what a review shows now."""
+    return shown_digest(review, request.get("body_digest", ""), draft_of(review, request))
+
+
+def _history(review: dict, caller: Caller, decision: ReviewDecision, now: float) -> dict:
+    """A verdict as its giver's history lists it: no words, and nothing that tells an audit from a held answer."""
+    item = {
+        "review_id": f"verdict#{review['review_id']}#{review['tier']}#{caller.user_id}",
+        "person": caller.user_id,
+        "person_at": f"verdict#{iso(now)}",
+        "of_review": review["review_id"],
+        "given_at": iso(now),
+        "decision": decision.decision,
+        "expires_at": review["expires_at"],
+        **{name: review[name] for name in ("tenant", "use_case", "request_id", "tier", "claimed_at") if name in review},
+    }
+    if decision.reason_code:
+        item["reason_code"] = decision.reason_code
+    return {"Put": {"TableName": _table(), "Item": item}}
+
+
+def keep_late(review_id: str, decision: ReviewDecision, decided_by: str, now: float) -> None:
+    """Record a decision that came after the review's end; it changes nothing."""
+    late = {"decision": decision.decision, "decided_by": decided_by, "decided_at": iso(now)}
+
+    def add(review: dict | None) -> Change | None:
+        before = (review or {}).get("late_decisions", [])
+        # Who sends the same again and again has been recorded often enough.
+        return Change({"late_decisions": [*before, late]}) if review and len(before) < MOST_LATE_DECISIONS else None
+
+    change(review_id, add)
+
+
+def end_in_silence(review: dict, decision: str, now: float) -> dict:
+    """End an open review as silence ends it, unless a person was first; gives the review, though it never opened."""
+    stored = change(review["review_id"], lambda found: lapse(found, decision, iso(now)) if found else None)
+    return stored or {**review, "status": ReviewStatus.LAPSED, "decision": decision, "decided_at": iso(now)}
+
+
+def close(review: dict, request_key: str, now: float) -> bool:
+    """Give a review's request its end, count the review, and forget its token, all at once; False if it was done."""
+    if review["kind"] == Kind.HELD:
+        ruling = rule_on(review)
+        attributes = {
+            "outcome_at": iso(now),
+            "decided_by": ruling.decided_by,
+            "reason": ruling.reason,
+            "message": ruling.message,
+            **{name: review[name] for name in ("answer", "answer_ref") if name in review},
+        }
+        ended = requests_table.close_held(
+            request_key, ruling.status, {name: value for name, value in attributes.items() if value is not None}
+        )
+    else:
+        ended = requests_table.close_reviewed(request_key)
+    actions = [ended]
+    if review["kind"] == Kind.HELD and ruling.status is Status.COMPLETED and "answer_key" in review:
+        actions.append(answers_table.pointed(review["answer_key"], request_key, review["expires_at"]))
+    if "version" in review:  # it was opened at all
+        actions.append(quality_table.counted(review, now))
+        forgotten = update(_table(), {"review_id": review["review_id"]}, remove=("task_token",), add={"version": 1})
+        actions.append(forgotten)
+    try:
+        transact(actions)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def page(queue: str, after: str, limit: int, until: str = LAST) -> list[dict]:
+    """Reviews of a queue whose position is behind one and not behind another, the most urgent first."""
+    return client.query(
         TableName=_table(),
         IndexName="queue-index",
-        KeyConditionExpression="#queue = :tenant",
-        ExpressionAttributeNames={"#queue": "queue"},
-        ExpressionAttributeValues={":tenant": tenant},
+        KeyConditionExpression="#queue = :queue AND #position BETWEEN :after AND :until",
+        ExpressionAttributeNames={"#queue": "queue", "#position": "queue_position"},
+        # No position ends with a space, so this one is behind `after` and before every other.
+        ExpressionAttributeValues={":queue": queue, ":after": f"{after} ", ":until": until},
         Limit=limit,
-        **({"ExclusiveStartKey": start} if start else {}),
-    )
-    return result["Items"], result.get("LastEvaluatedKey")
+    )["Items"]
+
+
+def due_before(queue: str, now: float, limit: int) -> list[dict]:
+    """Open reviews of a queue whose notice is due and has not been given, the most urgent first."""
+    found: list[dict] = []
+    after = ""
+    while True:
+        reviews = page(queue, after, limit)
+        near = [each for each in reviews if epoch(each["due_at"]) - int(each["due_notice_seconds"]) <= now]
+        found += [each for each in near if "due_noticed_at" not in each]
+        # Behind the first one that is not near yet, only those with a head start could be nearer.
+        if len(near) < len(reviews) or len(reviews) < limit or len(found) >= limit:
+            return found
+        after = reviews[-1]["queue_position"]
+
+
+def count(queue: str, most: int) -> int:
+    """How many reviews a queue holds, counted no further than about `most`."""
+    found, start = 0, {}
+    while found < most:
+        result = client.query(
+            TableName=_table(),
+            IndexName="queue-index",
+            KeyConditionExpression="#queue = :queue",
+            ExpressionAttributeNames={"#queue": "queue"},
+            ExpressionAttributeValues={":queue": queue},
+            Select="COUNT",
+            **start,
+        )
+        found += result["Count"]
+        if "LastEvaluatedKey" not in result:
+            break
+        start = {"ExclusiveStartKey": result["LastEvaluatedKey"]}
+    return found
+
+
+def of_person(person: str, what: str, before: str, limit: int) -> list[dict]:
+    """What a person has claimed ('claim') or decided ('verdict') before a moment, the latest first."""
+    return client.query(
+        TableName=_table(),
+        IndexName="person-index",
+        KeyConditionExpression="#person = :person AND #at BETWEEN :first AND :last",
+        ExpressionAttributeNames={"#person": "person", "#at": "person_at"},
+        ExpressionAttributeValues={":person": person, ":first": f"{what}#", ":last": f"{what}#{before}"},
+        ScanIndexForward=False,
+        Limit=limit,
+    )["Items"]
 
 
 def _table() -> str:

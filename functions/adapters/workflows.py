@@ -62,10 +62,10 @@ def start_review(review: dict) -> bool:
     return True
 
 
-def resume_review(task_token: str) -> bool:
-    """Tell a waiting review that its decision is stored; False if nothing waits on the token any more."""
+def resume_review(task_token: str, next: str) -> bool:
+    """Tell a waiting review where its stored verdict leads; False if nothing waits on the token any more."""
     try:
-        client.send_task_success(taskToken=task_token, output="{}")
+        client.send_task_success(taskToken=task_token, output=_dump({"next": next}))
     except (
         client.exceptions.TaskTimedOut,
         client.exceptions.TaskDoesNotExist,

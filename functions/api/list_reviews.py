@@ -1,18 +1,14 @@
-"""ListReviews: GET /reviews; the open reviews of the caller's tenants, the most urgent first."""
-
-import base64
-import json
+"""ListReviews: GET /reviews; the reviews that the caller may take, the most urgent first, or has claimed."""
 
 from aws_lambda_powertools import Logger
 
-from adapters import reviews_table
-from adapters.http import answers, respond
-from adapters.review_view import is_for, summary_of
+from adapters import policy, review_queues
+from adapters.clock import now
+from adapters.http import answers, limit_of, position_of, respond
+from adapters.review_view import summary_of
 from domain.callers import Caller
 from domain.requests import invalid
-
-DEFAULT_LIMIT, MAX_LIMIT = 25, 100
-LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
+from domain.reviews import Tier
 
 logger = Logger()
 
@@ -21,43 +17,19 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads")
-    query = event.get("queryStringParameters") or {}
-    limit = query.get("limit", str(DEFAULT_LIMIT))
-    if limit not in LIMITS:
-        raise invalid("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
-    tenant, start = _position(query.get("next"), caller)
-    reviews: list[dict] = []
-    position = None
-    for tenant in [name for name in caller.tenants if name >= tenant]:
-        found, last = reviews_table.page(tenant, int(limit) - len(reviews), start)
-        reviews += [review for review in found if is_for(review, caller)]
-        start, position = None, last and [tenant, last]
-        if position or len(reviews) >= int(limit):
-            position = position or _after(tenant, caller)
-            break
-    page: dict = {"reviews": [summary_of(review) for review in reviews]}
-    if position:
-        page["next"] = base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
-    return respond(200, page)
-
-
-def _after(tenant: str, caller: Caller) -> list | None:
-    later = [name for name in caller.tenants if name > tenant]
-    return [later[0], None] if later else None
-
-
-def _position(token: str | None, caller: Caller) -> tuple[str, dict | None]:
-    """Where the last page ended: a tenant of the caller's and a key in its queue."""
-    if token is None:
-        return "", None
-    try:
-        tenant, start = json.loads(base64.urlsafe_b64decode(token))
-        if start is not None:
-            start = {name: start[name] for name in ("queue", "due_at", "review_id")}
-            if not all(isinstance(value, str) and value for value in start.values()):
-                raise TypeError
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise invalid("next", "is not what the last page gave") from error
-    if tenant not in caller.tenants or (start and start["queue"] != tenant):
-        raise invalid("next", "is not what the last page gave")
-    return tenant, start
+    query, moment = event.get("queryStringParameters") or {}, now()
+    limit, after = limit_of(query), position_of(query)
+    if query.get("tier", Tier.REVIEWER) not in set(Tier):
+        raise invalid("tier", f"must be one of {', '.join(Tier)}")
+    if query.get("claimed", "free") not in ("mine", "free"):
+        raise invalid("claimed", "must be mine or free")
+    if query.get("claimed") == "mine":
+        return respond(
+            200, {"reviews": [summary_of(one, caller, moment) for one in review_queues.claimed(caller, moment)]}
+        )
+    free_only = query.get("claimed") == "free"
+    found, last = review_queues.page(policy.current(), caller, query, after, limit, moment, free_only=free_only)
+    shown: dict = {"reviews": [summary_of(review, caller, moment) for review in found]}
+    if last:
+        shown["next"] = last
+    return respond(200, shown)

@@ -17,6 +17,7 @@ def handler(event: dict, caller: Caller) -> dict:
     caller.require("callers", "operators")
     request_id = event["pathParameters"]["request_id"]
     for tenant in caller.tenants:
-        if record := requests_table.find(request_key(tenant, request_id)):
+        record = requests_table.find(request_key(tenant, request_id))
+        if record and record["status"] != requests_table.PLANTED:
             return respond(200, view_of(record, caller.user_id))
     raise Refused(404, "NOT_FOUND", "There is no request with this id.")

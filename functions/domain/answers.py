@@ -1,10 +1,12 @@
 """What a model answered and what the guardrail found, read from a Converse result."""
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.policy import Model
+from domain.policy import Model, UseCase
 
 GUARDRAIL_INTERVENED = "guardrail_intervened"
 # The last line a prompt may ask for: the model's own estimate, cut off before anyone reads the answer.
@@ -52,6 +54,17 @@ class Answer:
             findings=tuple(sorted(_findings(assessments))),
             guarded="Guardrail" in (raw.get("Trace") or {}),
         )
+
+
+def answer_key(use_case: UseCase, tenant: str, detail: dict) -> str:
+    """The key under which a tenant's answer to a question is found again: another prompt or passage is another one."""
+    question = [
+        use_case.name,
+        use_case.prompt_version,
+        *(detail.get(part) for part in ("query", "passages", "history")),
+    ]
+    text = json.dumps(question, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"{tenant}#{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def cost_of(model: Model, input_tokens: int, output_tokens: int) -> Decimal:

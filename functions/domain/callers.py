@@ -1,8 +1,10 @@
 """Who calls: read from the authoriser's claims, never from a body."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 TENANT_GROUP = "tenant-"
+USE_CASE_GROUP = "use-case-"
 
 
 class Forbidden(Exception):
@@ -12,7 +14,9 @@ class Forbidden(Exception):
 @dataclass(frozen=True, slots=True)
 class Caller:
     user_id: str
+    name: str
     tenants: tuple[str, ...]
+    use_cases: frozenset[str]
     groups: frozenset[str]
 
     @classmethod
@@ -20,13 +24,33 @@ class Caller:
         """Read a Cognito access token's claims as API Gateway passes them: a list is the text '[a b]'."""
         listed = claims.get("cognito:groups", "")
         names = listed if isinstance(listed, list) else listed.strip("[]").replace(",", " ").split()
-        tenants = tuple(sorted(name.removeprefix(TENANT_GROUP) for name in names if name.startswith(TENANT_GROUP)))
-        groups = frozenset(name for name in names if not name.startswith(TENANT_GROUP))
-        return cls(claims["sub"], tenants, groups)
+        return cls.from_groups(claims["sub"], claims.get("username", claims["sub"]), names)
+
+    @classmethod
+    def from_groups(cls, user_id: str, name: str, groups: Iterable[str]) -> "Caller":
+        """Sort a user's Cognito groups into roles, tenants and use cases."""
+        groups = frozenset(groups)
+        tenants = {group for group in groups if group.startswith(TENANT_GROUP)}
+        use_cases = {group for group in groups if group.startswith(USE_CASE_GROUP)}
+        return cls(
+            user_id,
+            name,
+            tuple(sorted(group.removeprefix(TENANT_GROUP) for group in tenants)),
+            frozenset(group.removeprefix(USE_CASE_GROUP) for group in use_cases),
+            groups - tenants - use_cases,
+        )
 
     def require(self, *groups: str) -> None:
         if not self.groups & set(groups):
             raise Forbidden(f"This needs membership in {' or '.join(groups)}.")
+
+    def sees(self, tenant: str | None, use_case: str | None) -> bool:
+        """Whether the caller works for this tenant and use case; who is in no use case's group, for all of them."""
+        return tenant in self.tenants and (not self.use_cases or use_case in self.use_cases)
+
+    @property
+    def is_lead(self) -> bool:
+        return "leads" in self.groups
 
     @property
     def tenant(self) -> str:

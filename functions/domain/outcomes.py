@@ -17,7 +17,7 @@ DETAIL_TYPES = {
 # Attributes of a record that its announcement carries, numbers as JSON has them.
 ANNOUNCED = (
     "tenant request_id use_case policy_version outcome_at reason message field source_event_id "
-    "retry_after_seconds review_id decided_by model due_at confidence cost_usd"
+    "retry_after_seconds review_id decided_by model due_at confidence cost_usd mode"
 ).split()
 
 
@@ -28,18 +28,22 @@ class Verdict:
     message: str | None = None
 
 
-def judge(answer: Answer, confidence: float, use_case: UseCase) -> Verdict:
-    """Release an answer the policy trusts; hold every other one; refuse what the guardrail blocked."""
+def judge(answer: Answer, confidence: float, use_case: UseCase, confidence_floor: float | None = None) -> Verdict:
+    """Release an answer the policy trusts; hold every other one; refuse what the guardrail blocked.
+
+    A confidence_floor, set while reviewers are behind, takes the place of a higher threshold.
+    """
     if answer.blocked:
         return Verdict(Status.REFUSED, Reason.GUARDRAIL_BLOCKED, "The guardrail blocked the request or its answer.")
     if not answer.guarded:
         return Verdict(Status.HELD, Reason.GUARDRAIL_UNAVAILABLE)
     if answer.findings:
         return Verdict(Status.HELD, Reason.GUARDRAIL_FINDING)
-    if use_case.always_review:
+    if use_case.risk_class.always_review:
         return Verdict(Status.HELD, Reason.RISK_CLASS)
     # An answer may have been nothing but its own estimate: no number speaks for an empty text.
-    if not answer.text or confidence < use_case.confidence_threshold:
+    threshold = min(use_case.confidence_threshold, 1 if confidence_floor is None else confidence_floor)
+    if not answer.text or confidence < threshold:
         return Verdict(Status.HELD, Reason.LOW_CONFIDENCE)
     return Verdict(Status.COMPLETED)
 

@@ -22,10 +22,32 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskClass:
+    name: str
+    always_review: bool
+    second_reviewer: bool
+    head_start_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """What gives when a queue would breach its deadlines."""
+
+    gives: str
+    confidence_floor: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewRules:
     reviewer_sla_seconds: int
     lead_sla_seconds: int
     on_silence: str
+    claim_seconds: int
+    due_notice_seconds: int
+    audit_share: float
+    blind_share: float
+    second_reviewer_share: float
+    overload: Overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +64,7 @@ class UseCase:
     models: tuple[Model, ...]
     max_output_tokens: int
     temperature: float
-    always_review: bool
+    risk_class: RiskClass
     confidence: ConfidenceScore
     confidence_threshold: float
     deliver_answer: bool
@@ -50,6 +72,11 @@ class UseCase:
     review_days: int
     passages_to_retrieve: int
     review: ReviewRules
+
+    @property
+    def keeps_answers(self) -> bool:
+        """Whether its released answers may be given again while it answers from what is stored alone."""
+        return self.review.overload.gives == "cache_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +167,24 @@ def _use_case(name: str, raw: dict, document: dict, models: dict[str, Model]) ->
         models=tuple(_named(models, model, f"{where}.models") for model in raw["models"]),
         max_output_tokens=raw["max_output_tokens"],
         temperature=raw["temperature"],
-        always_review=_named(document["risk_classes"], raw["risk_class"], f"{where}.risk_class")["always_review"],
+        risk_class=RiskClass(
+            raw["risk_class"], **_named(document["risk_classes"], raw["risk_class"], f"{where}.risk_class")
+        ),
         confidence=ConfidenceScore(score["intercept"], score["weights"]),
         confidence_threshold=raw["confidence_threshold"],
         deliver_answer=raw["deliver"] == "event",
         request_days=retention["request_days"],
         review_days=retention["review_days"],
         passages_to_retrieve=raw.get("knowledge_base", {}).get("passages", 0),
-        review=ReviewRules(**raw["review"]),
+        review=_review_rules(raw, where),
     )
+
+
+def _review_rules(raw: dict, where: str) -> ReviewRules:
+    overload = Overload(**raw["review"]["overload"])
+    if overload.confidence_floor > raw["confidence_threshold"]:
+        raise PolicyInvalid(
+            f"{where}.review.overload.confidence_floor: {overload.confidence_floor} is above the use case's "
+            f"confidence_threshold of {raw['confidence_threshold']}; a long queue cannot be helped by more reviews"
+        )
+    return ReviewRules(**raw["review"] | {"overload": overload})

@@ -1,29 +1,26 @@
-"""AwaitReviewer: puts a held answer into its queue, with the token that resumes the review."""
+"""AwaitReviewer: puts a review into its queue, with the token that resumes its workflow."""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import reviews_table, workflows
+from adapters import requests_table, reviews_table, workflows
 from adapters.clock import now
-from adapters.dynamodb import ConditionFailed
-from adapters.requests_table import DAY_SECONDS
-from adapters.reviews_table import ReviewClosed
-from domain.errors import ReviewNotHeld
+from domain.reviews import MovedOn
 
 logger = Logger()
 
 
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> None:
-    review, moment = event["review"], now()
-    expires_at = int(moment) + review["review_days"] * DAY_SECONDS
+    review, tier, token, moment = event["review"], event["tier"], event["task_token"], now()
+    # Whose request it is stays out of the workflow's history, which cannot be erased.
+    request = requests_table.find(review["request_key"]) or {}
+    requested_by = sorted({request[name] for name in ("user_id", "subject_id") if name in request})
     try:
-        reviews_table.open_for(review, event["tier"], event["task_token"], event["sla_seconds"], expires_at, moment)
-    except ReviewClosed:
-        # Somebody decided while the last token ran out: go straight on to their decision.
-        workflows.resume_review(event["task_token"])
-        logger.info("review decided already", review_id=review["review_id"])
+        reviews_table.open_for(review, tier, token, event["sla_seconds"], requested_by, moment)
+    except MovedOn as moved:
+        # Somebody gave a verdict while the last token ran out: go straight on to where that leads.
+        workflows.resume_review(token, moved.next)
+        logger.info("review moved on already", review_id=review["review_id"], next=moved.next)
         return
-    except ConditionFailed as failed:
-        raise ReviewNotHeld(review["review_id"]) from failed
-    logger.info("review opened", review_id=review["review_id"], tier=event["tier"])
+    logger.info("review opened", review_id=review["review_id"], tier=tier)

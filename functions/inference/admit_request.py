@@ -5,11 +5,13 @@ import json
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import payloads, policy, requests_table, schemas
-from adapters.clock import now
+from adapters import answers_table, modes_table, payloads, policy, requests_table, schemas
+from adapters.clock import iso, now
 from adapters.requests_table import Claim, LimitReached
+from domain.answers import answer_key
 from domain.confidence import query_signals
 from domain.limits import seconds_to_next_minute, shards_for
+from domain.modes import EffectiveMode, Mode
 from domain.policy import Policy, Tenant, UseCase
 from domain.prompts import MAX_RENDERED_BYTES, fits, render
 from domain.requests import (
@@ -28,6 +30,8 @@ from domain.requests import (
 # Nobody's requests: the tenant of an event whose producer is unknown, and the use case of one that names none.
 NOBODY = "-"
 REFUSAL_DAYS = 30
+# When to come back to a use case that does not answer while its reviewers are behind.
+LATER_SECONDS = 120
 # Retrieved passages, cut to 2,000 characters each, join the prompt later and share the state's 256 KiB with it.
 RETRIEVED_PASSAGE_BYTES = 8 * 1024
 
@@ -49,6 +53,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
         check_allowed(rules, tenant, detail["use_case"])
         request = read_request(detail, tenant, event.get("user_id"), _channel(event))
         use_case = rules.use_cases[request.use_case]
+        mode = modes_table.current(tenant.name, use_case.name)
+        if mode.mode is Mode.REFUSE:
+            raise _later(Reason.REVIEWERS_BEHIND, "The people who check these answers are behind.")
         claim = _claim(request, use_case, tenant, rules, execution_name, moment)
     except RequestRefused as refusal:
         claim = _refuse(refusal, event, tenant, detail, rules, execution_name, moment)
@@ -59,9 +66,12 @@ def handler(event: dict, context: LambdaContext) -> dict:
         return _answered(claim)
     if not claim.ours or claim.record["status"] != Status.ADMITTED:
         return _answered(claim, duplicate=not claim.ours)
+    key = answer_key(use_case, tenant.name, detail) if use_case.keeps_answers else None
+    if mode.mode is Mode.CACHE_ONLY:
+        return _answer_from_store(claim, key, rules, mode, moment)
     # Not at INFO: AssessAnswer's line tells of the same request, and at a million of them a line has a price.
     logger.debug("request admitted", tenant=tenant.name, request_id=request.request_id, use_case=use_case.name)
-    return {"admission": "ADMITTED", **_plan(request, detail, use_case, claim)}
+    return {"admission": "ADMITTED", **_plan(request, detail, use_case, claim, mode, key)}
 
 
 def _tenant(event: dict, rules: Policy, context: LambdaContext) -> Tenant:
@@ -106,6 +116,41 @@ def _claim(
         reason = Reason.TOO_MANY_IN_FLIGHT
     message = f"The tenant's limit of {limit} is reached; send the request under a new request_id in {wait} s."
     raise RequestRefused(reason, message, retry_after_seconds=wait)
+
+
+def _later(reason: Reason, why: str) -> RequestRefused:
+    message = f"{why} Send the request under a new request_id in {LATER_SECONDS} s."
+    return RequestRefused(reason, message, retry_after_seconds=LATER_SECONDS)
+
+
+def _answer_from_store(claim: Claim, key: str | None, rules: Policy, mode: EffectiveMode, moment: float) -> dict:
+    """Give the answer that the same question had before, or say that only such questions are answered now."""
+    record = claim.record
+    common = {"outcome_at": iso(moment), "policy_version": rules.version, "mode": mode.mode}
+    earlier = answers_table.find(key) if key else None
+    if earlier:
+        status, outcome = (
+            Status.COMPLETED,
+            {
+                "decided_by": "store",
+                "cost_usd": 0,
+                **{name: earlier[name] for name in ("model", "confidence", "prompt_version") if name in earlier},
+                **payloads.keep("answer", record["request_key"], payloads.text_of(earlier, "answer") or ""),
+            },
+        )
+    else:
+        refusal = _later(Reason.CACHE_ONLY, "Only questions that were answered before are answered for now.")
+        status, outcome = (
+            Status.REFUSED,
+            {
+                "decided_by": "policy",
+                "reason": refusal.reason,
+                "message": refusal.message,
+                "retry_after_seconds": refusal.retry_after_seconds,
+            },
+        )
+    first = requests_table.record_outcome(record["request_key"], record["in_flight_key"], status, common | outcome)
+    return _answered(Claim(True, first or record | common | outcome | {"status": status}))
 
 
 def _refuse(
@@ -187,7 +232,9 @@ def _answered(claim: Claim, duplicate: bool = False) -> dict:
     }
 
 
-def _plan(request: Request, detail: dict, use_case: UseCase, claim: Claim) -> dict:
+def _plan(
+    request: Request, detail: dict, use_case: UseCase, claim: Claim, mode: EffectiveMode, key: str | None
+) -> dict:
     rendered = render(detail)
     retrieve = 0 if rendered["passages"] else use_case.passages_to_retrieve
     room = MAX_RENDERED_BYTES - retrieve * RETRIEVED_PASSAGE_BYTES
@@ -199,6 +246,9 @@ def _plan(request: Request, detail: dict, use_case: UseCase, claim: Claim) -> di
             "use_case": use_case.name,
             "in_flight_key": claim.record["in_flight_key"],
             "query_signals": query_signals(detail["query"]),
+            "mode": mode.mode,
+            **({} if mode.confidence_floor is None else {"confidence_floor": mode.confidence_floor}),
+            **({"answer_key": key} if key else {}),
         },
         "system": use_case.system,
         "models": [{"model": model.name, "model_id": model.model_id} for model in use_case.models],

@@ -1,16 +1,22 @@
 """AssessAnswer: judges a model's answer and records the request's outcome, once."""
 
+import json
+from secrets import SystemRandom
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import payloads, policy, requests_table
+from adapters import answers_table, payloads, policy, requests_table
 from adapters.clock import iso, now
-from adapters.requests_table import REVIEW_START_SECONDS, decimal
+from adapters.requests_table import DAY_SECONDS, REVIEW_START_SECONDS, decimal
 from domain.answers import Answer, cost_of, cost_of_chain
 from domain.confidence import confidence_of, signals_of
 from domain.outcomes import judge, review_id_of
 from domain.requests import Status
-from domain.reviews import draft_digest
+from domain.reviews import Kind, kind_of, plan_review
+
+# Nobody who sends requests may foresee which of them are audited.
+chance = SystemRandom().random
 
 logger = Logger()
 
@@ -25,11 +31,12 @@ def handler(event: dict, context: LambdaContext) -> dict:
     answer = Answer.from_converse(event["answer"])
     signals = signals_of(answer, event["retrieval_scores"], request.get("query_signals"))
     confidence = confidence_of(signals, use_case.confidence)
-    verdict = judge(answer, confidence, use_case)
+    verdict = judge(answer, confidence, use_case, request.get("confidence_floor"))
 
     attributes = {
         "outcome_at": iso(moment),
         "policy_version": rules.version,
+        "mode": request["mode"],
         "prompt_version": use_case.prompt_version,
         "model": event["model"],
         "attempts": event["attempts"],
@@ -51,30 +58,35 @@ def handler(event: dict, context: LambdaContext) -> dict:
     if verdict.status is not Status.REFUSED:
         attributes |= payloads.keep("answer", request["request_key"], answer.text)
     review, sweep_at = None, None
-    if verdict.status is Status.HELD:
+    if kind := kind_of(verdict.status, chance() < use_case.review.audit_share):
         review = {
             "review_id": review_id_of(request["request_key"]),
-            **{name: request[name] for name in ("tenant", "request_id", "request_key", "use_case")},
+            **{
+                name: request[name] for name in ("tenant", "request_id", "request_key", "answer_key") if name in request
+            },
             "reason": verdict.reason,
             "confidence": confidence,
-            "draft_digest": draft_digest(answer.text),
-            "reviewer_sla_seconds": use_case.review.reviewer_sla_seconds,
-            "lead_sla_seconds": use_case.review.lead_sla_seconds,
-            "on_silence": use_case.review.on_silence,
-            "review_days": use_case.review_days,
+            **plan_review(kind, use_case, chance(), chance()),
         }
+        attributes["review"] = review | {"confidence": decimal(confidence)}
+        if passages := [passage["GuardContent"]["Text"]["Text"] for passage in event["passages"]]:
+            attributes |= payloads.keep("retrieved", request["request_key"], json.dumps(passages, ensure_ascii=False))
+        sweep_at = moment + REVIEW_START_SECONDS
+    if kind is Kind.HELD:
         attributes |= {
             "review_id": review["review_id"],
             "held_at": attributes["outcome_at"],
             "due_at": iso(moment + use_case.review.reviewer_sla_seconds),
-            "review": review | {"confidence": decimal(confidence)},
         }
-        sweep_at = moment + REVIEW_START_SECONDS
     else:
         attributes["decided_by"] = "policy"
 
+    others = ()
+    if verdict.status is Status.COMPLETED and "answer_key" in request:
+        expires_at = int(moment) + use_case.request_days * DAY_SECONDS
+        others = (answers_table.pointed(request["answer_key"], request["request_key"], expires_at),)
     first = requests_table.record_outcome(
-        request["request_key"], request["in_flight_key"], verdict.status, attributes, sweep_at
+        request["request_key"], request["in_flight_key"], verdict.status, attributes, sweep_at, others
     )
     if first is not None:
         # A retry of ours, or the sweeper, was first: its record is the outcome.

@@ -23,6 +23,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "attempts": event["attempts"],
         "cost_usd": cost_of_chain(rules.models, event["attempts"]),
         "policy_version": rules.version,
+        "mode": request["mode"],
     }
     first = requests_table.record_outcome(request["request_key"], request["in_flight_key"], verdict.status, attributes)
     status = verdict.status if first is None else first.get("status")

@@ -9,7 +9,7 @@ from adapters.dynamodb import ConditionFailed, transact
 from adapters.requests_table import REVIEW_START_SECONDS
 from adapters.reviews_table import LAPSE_SECONDS
 from domain.requests import Reason, Status
-from domain.reviews import Decision, ReviewStatus, rule_on
+from domain.reviews import Decision, ReviewStatus
 
 # What is left of the function's time when it leaves the rest to the next minute's run.
 RESERVE_MILLISECONDS = 10_000
@@ -46,27 +46,25 @@ def _sweep(request_key: str, moment: float) -> str | None:
         attributes = {"outcome_at": iso(moment), "reason": Reason.DEADLINE, "message": DEADLINE_MESSAGE}
         first = requests_table.record_outcome(request_key, record["in_flight_key"], Status.FAILED, attributes)
         return "ended" if first is None else None
-    if record.get("status") == Status.HELD:
-        return _sweep_review(record, moment)
-    return None
+    return _sweep_review(record, moment) if "sweep" in record else None
 
 
 def _sweep_review(record: dict, moment: float) -> str | None:
-    """A held request is due when its review did not open, was decided but not resumed, or outlived its deadlines."""
-    review_id, request_key = record["review_id"], record["request_key"]
-    review = reviews_table.find(review_id)
-    if review and review["status"] == ReviewStatus.DECIDED:
-        if workflows.resume_review(review["task_token"]):
+    """A request under review is due when the review did not open, was decided but not resumed, or outlived its time."""
+    planned, request_key = requests_table.as_json(record["review"]), record["request_key"]
+    review = reviews_table.find(planned["review_id"])
+    status = review["status"] if review else None
+    if status in (ReviewStatus.DECIDED, ReviewStatus.ANSWERED):
+        if workflows.resume_review(review["task_token"], review["next"]):
             _look_again(request_key, moment + LAPSE_SECONDS)
             return "reviews_resumed"
-    elif review is None and workflows.start_review(requests_table.as_json(record["review"])):
+    # A workflow that runs is on its way to the next tier; one that never began is started.
+    if status in (None, ReviewStatus.ANSWERED) and workflows.start_review(planned):
         _look_again(request_key, moment + REVIEW_START_SECONDS)
         return "reviews_started"
-    else:
-        # The execution is gone, and nobody can answer it: an answer nobody looked at is not let out.
-        review = reviews_table.lapse(review_id, Decision.REJECT, moment)
-    ruling = rule_on(review["decision"], review.get("tier", "reviewer"), review["status"] == ReviewStatus.LAPSED)
-    return "reviews_lapsed" if reviews_table.close_request(review, request_key, ruling, moment) else None
+    # The execution is gone, and nobody can answer it: an answer nobody looked at is not let out.
+    review = reviews_table.end_in_silence(planned, Decision.REJECT, moment)
+    return "reviews_lapsed" if reviews_table.close(review, request_key, moment) else None
 
 
 def _look_again(request_key: str, at: float) -> None:

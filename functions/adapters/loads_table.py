@@ -1,0 +1,53 @@
+"""Loads of the review queues in the control table, as WatchReviews last measured them."""
+
+import hashlib
+import json
+import os
+
+from adapters.dynamodb import client, get
+
+KEPT_SECONDS = 7 * 86_400
+_BATCH = 100
+
+
+def find(tenant: str, use_case: str) -> dict:
+    """The last measurement of a queue; empty before the first one."""
+    return _state(get(_table(), {"control_key": _key(tenant, use_case)}))
+
+
+def read(places: list[tuple[str, str]]) -> list[dict]:
+    """The last measurements of queues, in the order of their names."""
+    wanted = [{"control_key": _key(*place)} for place in places]
+    found: list[dict] = []
+    while wanted:
+        result = client.batch_get_item(RequestItems={_table(): {"Keys": wanted[:_BATCH]}})
+        wanted = wanted[_BATCH:] + result.get("UnprocessedKeys", {}).get(_table(), {}).get("Keys", [])
+        found += map(_state, result["Responses"].get(_table(), []))
+    return sorted(found, key=lambda each: (each["tenant"], each["use_case"]))
+
+
+def keep(state: dict, now: float) -> None:
+    item = {
+        "control_key": _key(state["tenant"], state["use_case"]),
+        "state": json.dumps(state),
+        "expires_at": int(now) + KEPT_SECONDS,
+    }
+    client.put_item(TableName=_table(), Item=item)
+
+
+def event_id_of(state: dict) -> str:
+    """The stable id of a change's announcement."""
+    parts = (state["tenant"], state["use_case"], str(state["breaching"]), state["changed_at"])
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _state(item: dict | None) -> dict:
+    return json.loads(item["state"]) if item else {}
+
+
+def _key(tenant: str, use_case: str) -> str:
+    return f"load#{tenant}#{use_case}"
+
+
+def _table() -> str:
+    return os.environ["CONTROL_TABLE"]

@@ -1,0 +1,36 @@
+"""ClaimNextReview: POST /reviews/claim; gives the caller the most urgent review that nobody has."""
+
+from aws_lambda_powertools import Logger
+
+from adapters import policy, review_queues
+from adapters.clock import now
+from adapters.http import Refused, answers, body_of, respond
+from adapters.review_claims import claim
+from adapters.review_view import summary_of
+from domain.callers import Caller
+from domain.requests import invalid
+
+# So many others may be at the same queue at once; who finds them all ahead asks again.
+CANDIDATES = 50
+FILTERS = {"tenant", "use_case", "tier"}
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@answers
+def handler(event: dict, caller: Caller) -> dict:
+    caller.require("reviewers", "leads")
+    moment, filters = now(), body_of(event) if event.get("body") else {}
+    if not isinstance(filters, dict) or set(filters) - FILTERS or not all(isinstance(v, str) for v in filters.values()):
+        raise invalid("body", f"may hold {', '.join(sorted(FILTERS))}, each a text")
+    found, _ = review_queues.page(policy.current(), caller, filters, "", CANDIDATES, moment, free_only=True)
+    for review in found:
+        try:
+            # The index is behind the table, and others are faster: the table decides whose it is.
+            claimed = claim(review, caller, moment)
+        except Refused:
+            continue
+        logger.info("review claimed", review_id=claimed["review_id"], claimed_until=claimed["claimed_until"])
+        return respond(200, {"review": summary_of(claimed, caller, moment)})
+    return respond(200, {"review": None})

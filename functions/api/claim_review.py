@@ -1,0 +1,20 @@
+"""ClaimReview: POST /reviews/{review_id}/claim; gives a review to the caller for a while, or for longer."""
+
+from aws_lambda_powertools import Logger
+
+from adapters.clock import now
+from adapters.http import answers, respond
+from adapters.review_claims import claim
+from adapters.review_view import summary_of, visible_review
+from domain.callers import Caller
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@answers
+def handler(event: dict, caller: Caller) -> dict:
+    (review, _), moment = visible_review(event["pathParameters"]["review_id"], caller), now()
+    review = claim(review, caller, moment)
+    logger.info("review claimed", review_id=review["review_id"], claimed_until=review["claimed_until"])
+    return respond(200, summary_of(review, caller, moment))

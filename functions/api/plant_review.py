@@ -1,0 +1,57 @@
+"""PlantReview: POST /planted-reviews; puts a bad answer among the reviews, to see whether it is noticed."""
+
+import json
+import secrets
+import uuid
+
+from aws_lambda_powertools import Logger
+
+from adapters import payloads, policy, requests_table, schemas, workflows
+from adapters.clock import now
+from adapters.http import Refused, answers, body_of, respond
+from domain.callers import Caller
+from domain.outcomes import review_id_of
+from domain.requests import check_text, invalid, read_request
+from domain.reviews import Kind, plan_review
+
+FIELDS = {"tenant", "use_case", "query", "passages", "answer", "request_id"}
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@answers
+def handler(event: dict, caller: Caller) -> dict:
+    caller.require("operators")
+    body, rules, moment = body_of(event), policy.current(), now()
+    check_text(body)
+    if not isinstance(body, dict) or not body.keys() <= FIELDS:
+        raise invalid("body", f"may hold {', '.join(sorted(FIELDS))}")
+    answer, tenant = body.pop("answer", None), body.pop("tenant", None) or caller.tenant
+    if not isinstance(answer, str) or not answer.strip():
+        raise invalid("answer", "is missing: give the bad answer that a reviewer should not let pass")
+    if tenant not in rules.tenants or not caller.sees(tenant, body.get("use_case")):
+        raise Refused(403, "FORBIDDEN", "You do not operate this use case of this tenant.")
+    body.setdefault("request_id", str(uuid.uuid4()))
+    schemas.check_request(body)
+    if body["use_case"] not in rules.tenants[tenant].use_cases:
+        raise invalid("use_case", "is not open to this tenant")
+    use_case = rules.use_cases[body["use_case"]]
+    request = read_request(body, rules.tenants[tenant], caller.user_id, "planted")
+    # It looks like any other blind review, and a chance of its own lets it wait its turn like one.
+    review = {
+        "review_id": review_id_of(request.key),
+        "tenant": tenant,
+        "request_id": request.request_id,
+        "request_key": request.key,
+        "reason": None,
+        "confidence": 0,
+        **plan_review(Kind.PLANTED, use_case, secrets.SystemRandom().random(), 1),
+    }
+    kept = payloads.keep("payload", request.key, request.body) | payloads.keep("answer", request.key, answer)
+    if not requests_table.plant(request, review, kept, use_case.review_days, moment):
+        raise Refused(409, "REQUEST_ID_CONFLICT", "This request_id is taken; plant it under another one.")
+    # Should this process die here, the sweeper starts the review.
+    workflows.start_review(json.loads(json.dumps(review)))
+    logger.info("review planted", review_id=review["review_id"], planted_by=caller.user_id)
+    return respond(201, {"review_id": review["review_id"], "request_id": request.request_id})

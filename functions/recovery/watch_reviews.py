@@ -1,0 +1,123 @@
+"""WatchReviews: every minute says which reviews are due soon, measures each queue, and has the policy give way."""
+
+import os
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import bus, loads_table, modes_table, policy, quality_table, reviews_table
+from adapters.clock import epoch, iso, now
+from domain.modes import Mode
+from domain.policy import ReviewRules
+from domain.review_load import Load, measure, sampled
+from domain.review_quality import month_of
+from domain.reviews import Tier, notice_due, queue_name
+
+OWNER = "review_load"
+# A mode outlives a few runs that failed, and no more.
+MODE_SECONDS = 300
+# Counting reads the queue: beyond this it is long, whatever the number.
+MOST_COUNTED = 20_000
+NOTICES_AT_ONCE = 100
+RESERVE_MILLISECONDS = 10_000
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict, context: LambdaContext) -> dict:
+    """Looks at every queue; `now` in the event (epoch seconds) stands for the clock in drills."""
+    moment = event.get("now") or now()
+    rules = policy.current()
+    places = [(tenant.name, use_case) for tenant in rules.tenants.values() for use_case in sorted(tenant.use_cases)]
+    counters = quality_table.read(places, month_of(iso(moment)))
+    watched = {"queues": 0, "noticed": 0, "breaching": 0, "failed": 0}
+    for tenant, use_case in places:
+        if context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS:
+            logger.warning("queues left to the next run", left=len(places) - watched["queues"])
+            break
+        try:
+            review_rules = rules.use_cases[use_case].review
+            watched["noticed"] += _notice(tenant, use_case, moment)
+            ended = int(counters.get((tenant, use_case), {}).get("reviews", 0))
+            load = _measure(tenant, use_case, review_rules, ended, moment)
+            watched["breaching"] += load.breaching
+        except Exception:
+            # One queue stops no other; the next minute's run meets it again.
+            logger.exception("queue not watched", tenant=tenant, use_case=use_case)
+            watched["failed"] += 1
+        watched["queues"] += 1
+    logger.info("queues watched", **watched)
+    return watched
+
+
+def _notice(tenant: str, use_case: str, moment: float) -> int:
+    """Mark the reviews whose time is nearly over; their mark in the table's stream is what announces them."""
+    noticed = 0
+    for tier in (Tier.REVIEWER, Tier.LEAD):
+        for review in reviews_table.due_before(queue_name(tenant, use_case, tier), moment, NOTICES_AT_ONCE):
+            changed = reviews_table.change(review["review_id"], lambda found: notice_due(found, iso(moment)))
+            noticed += changed.get("due_noticed_at") == iso(moment)
+    return noticed
+
+
+def _measure(tenant: str, use_case: str, rules: ReviewRules, ended: int, moment: float) -> Load:
+    before = loads_table.find(tenant, use_case)
+    queue = queue_name(tenant, use_case, Tier.REVIEWER)
+    first = reviews_table.page(queue, "", 1)
+    oldest = max(0.0, moment - epoch(first[0]["opened_at"])) if first else 0.0
+    waiting = reviews_table.count(queue, MOST_COUNTED) if first else 0
+    samples = sampled(before.get("samples", []), moment, ended)
+    was = before.get("breaching", False)
+    load = measure(waiting, oldest, samples, moment, rules.reviewer_sla_seconds, was)
+    state = {
+        "tenant": tenant,
+        "use_case": use_case,
+        "waiting": load.waiting,
+        "oldest_at": first[0]["opened_at"] if first else None,
+        "next_due_at": first[0]["due_at"] if first else None,
+        "drain_seconds": None if load.drain_seconds is None else round(load.drain_seconds),
+        "sla_seconds": rules.reviewer_sla_seconds,
+        "breaching": load.breaching,
+        "gives": rules.overload.gives if load.breaching else None,
+        "changed_at": iso(moment) if load.breaching != was else before.get("changed_at"),
+        "announced": before.get("announced", True) and load.breaching == was,
+        "samples": samples,
+    }
+    loads_table.keep(state, moment)
+    if load.breaching:
+        floor = rules.overload.confidence_floor if rules.overload.gives == Mode.ASK_LESS else None
+        modes_table.hold(tenant, use_case, OWNER, Mode(rules.overload.gives), moment + MODE_SECONDS, floor)
+    elif was:
+        modes_table.lift(tenant, use_case, OWNER)
+    if not state["announced"]:
+        _announce(state)
+        loads_table.keep(state | {"announced": True}, moment)
+    if first or was:
+        _emit(use_case, load)
+    return load
+
+
+def _announce(state: dict) -> None:
+    """Kept before and told after: told at least once, under the same id, whatever dies in between."""
+    detail = {
+        "event_id": loads_table.event_id_of(state),
+        **{name: state[name] for name in ("tenant", "use_case", "waiting", "sla_seconds", "changed_at")},
+        "state": "BREACHING" if state["breaching"] else "OK",
+    }
+    detail |= {name: state[name] for name in ("gives", "drain_seconds") if state[name] is not None}
+    [error] = bus.publish([bus.entry("ReviewLoadChanged", detail)])
+    if error:
+        raise RuntimeError(f"the bus did not take ReviewLoadChanged: {error}")
+    logger.warning("review load changed", **detail)
+
+
+def _emit(use_case: str, load: Load) -> None:
+    metrics = EphemeralMetrics(namespace="Bulwark")
+    metrics.add_dimension("use_case", use_case)
+    metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
+    metrics.add_metric("ReviewsWaiting", MetricUnit.Count, load.waiting)
+    metrics.add_metric("OldestReview", MetricUnit.Seconds, load.oldest_seconds)
+    metrics.add_metric("ReviewsBreaching", MetricUnit.Count, int(load.breaching))
+    metrics.flush_metrics()
