@@ -13,9 +13,13 @@ from machines import PATHS, ROOT, machine_of
 
 from domain import outcomes
 from domain.requests import Reason, Status
+from domain.reviews import _ANNOUNCED, VERDICTS, Next, Tier
 
 SCHEMAS = sorted(ROOT.glob("events/schemas/*.json"))
 EVENTS = [path.stem for path in SCHEMAS]
+# What tells of reviews and their queues, and is no request's outcome.
+REVIEW_NOTICES = {"ReviewRequested", "ReviewDue", "ReviewOverdue", "AuditDecided"}
+NOTICES = REVIEW_NOTICES | {"ReviewLoadChanged"}
 # What both readers understand alike: fastjsonschema implements draft 7, the schemas are written in 2020-12.
 COMMON = {
     "$schema",
@@ -100,8 +104,32 @@ def test_each_sample_is_an_event():
 def test_each_outcome_has_its_event_and_each_event_its_cause():
     triggers = {"InferenceRequested"}
 
-    assert set(outcomes.DETAIL_TYPES.values()) == set(EVENTS) - triggers
+    assert set(outcomes.DETAIL_TYPES.values()) == set(EVENTS) - triggers - NOTICES
     assert set(outcomes.DETAIL_TYPES) == set(Status) - {Status.ADMITTED}
+
+
+def test_each_notice_has_its_event():
+    """What announcements_of and WatchReviews can tell of: none is without a schema, no schema without its teller."""
+    told = set()
+    for path in (ROOT / "functions/domain/reviews.py", ROOT / "functions/recovery/watch_reviews.py"):
+        told |= set(re.findall(r'(?:tell|bus\.entry)\("(\w+)"', path.read_text()))
+
+    assert told == NOTICES
+
+
+@pytest.mark.parametrize("name", sorted(REVIEW_NOTICES))
+def test_a_notice_of_a_review_says_which_whose_turn_and_where(name):
+    schema, _ = DOCUMENTS[name]
+
+    assert {*_ANNOUNCED, "event_id", "at", "link"} <= set(schema["required"])
+    assert set(schema["properties"]["tier"]["enum"]) == set(Tier)
+
+
+def test_an_audit_s_decision_is_a_verdict_and_what_follows_silence_a_lead_or_the_policy_s_word():
+    assert set(DOCUMENTS["AuditDecided"][0]["properties"]["decision"]["enum"]) == set(VERDICTS)
+    on_silence = POLICY_SCHEMA["properties"]["use_cases"]["additionalProperties"]["properties"]["review"]["properties"]
+    then = {Next.LEAD, *on_silence["on_silence"]["enum"]}
+    assert set(DOCUMENTS["ReviewOverdue"][0]["properties"]["then"]["enum"]) == then
 
 
 def test_each_reason_can_be_announced_and_no_other():
@@ -129,13 +157,16 @@ WORDS = {
     "passages",
     "history",
     "draft",
+    "draft_ref",
+    "retrieved",
     "comment",
+    "verdicts",
 }
 
 
 def test_no_words_are_announced_but_an_answer_that_is_delivered():
     assert not (WORDS | {"answer"}) & set(outcomes.ANNOUNCED)
-    for name in outcomes.DETAIL_TYPES.values():
+    for name in {*outcomes.DETAIL_TYPES.values()} | NOTICES:
         properties = DOCUMENTS[name][0]["properties"].keys()
         assert not WORDS & properties
         assert "answer" not in properties or name == "InferenceCompleted"

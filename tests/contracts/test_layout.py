@@ -202,10 +202,20 @@ def test_a_route_s_input_is_a_call_of_that_route(template):
 
 
 def test_no_route_is_open_to_nobody_in_particular(template):
-    assert template["Resources"]["Api"]["Properties"]["Auth"]["DefaultAuthorizer"] == "Cognito"
+    """Every route of Api asks for a token; only the desk's pages are open, and one function serves them."""
+    apis = {name for name, one in template["Resources"].items() if one["Type"] == "AWS::Serverless::HttpApi"}
+    by_api = {name: set() for name in apis}
     for name in routes(template):
         for event in template["Resources"][name]["Properties"]["Events"].values():
+            assert event["Type"] == "HttpApi", name
             assert "Auth" not in event["Properties"], name
+            by_api[event["Properties"]["ApiId"]].add(name)
+
+    assert apis == {"Api", "DeskApi"}
+    assert template["Resources"]["Api"]["Properties"]["Auth"]["DefaultAuthorizer"] == "Cognito"
+    assert "Auth" not in template["Resources"]["DeskApi"]["Properties"]
+    assert by_api["DeskApi"] == {"ServeDeskFunction"}
+    assert "ServeDeskFunction" not in by_api["Api"]
 
 
 def test_an_exemption_from_a_linter_says_why():
@@ -234,7 +244,15 @@ def test_what_takes_in_an_event_s_dead_letters_lets_eventbridge_in(template):
     """SAM writes a queue's policy for queues of its own alone, and a dead letter that is refused is lost."""
     resources = template["Resources"].values()
     rules = [
-        event["Properties"] for resource in resources for event in resource["Properties"].get("Events", {}).values()
+        event["Properties"]
+        for resource in resources
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+    ]
+    rules += [
+        target
+        for rule in resources
+        if rule["Type"] == "AWS::Events::Rule"
+        for target in rule["Properties"]["Targets"]
     ]
     queues = {rule["DeadLetterConfig"]["Arn"].removesuffix(".Arn") for rule in rules if "DeadLetterConfig" in rule}
     opened = {

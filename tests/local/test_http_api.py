@@ -51,6 +51,7 @@ BODY = {
         "allowOrigins": ["https://desk.example"],
         "allowMethods": ["GET", "POST"],
         "allowHeaders": ["authorization"],
+        "exposeHeaders": ["etag", "retry-after"],
         "maxAge": 600,
     },
     "paths": {
@@ -312,6 +313,12 @@ def test_an_answer_without_a_status_is_the_body_of_a_200(function, call):
     )
 
 
+def test_a_text_without_a_status_is_the_body_as_it_is(function, call):
+    function.answer = "Hello"
+
+    assert call("GET", "/reviews/next")[:2] == (200, "Hello")
+
+
 @pytest.mark.parametrize("broken", ["error", "exception", "status"])
 def test_a_function_that_fails_is_an_internal_server_error(function, call, broken):
     if broken == "error":
@@ -358,10 +365,41 @@ def test_a_browser_of_an_allowed_origin_gets_cors_headers(function, call):
     assert status == 204 and function.events == []
     assert headers["access-control-allow-origin"] == "https://desk.example"
     assert headers["access-control-allow-methods"] == "GET,POST"
-    _, _, headers = call("GET", "/reviews/next", headers={"Origin": "https://desk.example"})
-    assert headers["access-control-allow-origin"] == "https://desk.example"
+    assert headers["access-control-max-age"] == "600"
+    for path, expected in (("/reviews/next", 200), ("/reviews", 401), ("/absent", 404)):
+        status, _, headers = call("GET", path, headers={"Origin": "https://desk.example"})
+        assert (status, headers["access-control-allow-origin"]) == (expected, "https://desk.example")
+        assert headers["access-control-expose-headers"] == "etag,retry-after"
     _, _, headers = call("GET", "/reviews/next", headers={"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in headers
+
+
+def test_an_options_request_that_is_no_preflight_finds_no_route(call):
+    assert call("OPTIONS", "/reviews", headers={"Origin": "https://desk.example"})[0] == 404
+
+
+def test_a_functions_own_cors_headers_give_way_to_the_apis(function, call):
+    function.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*", "x-kept": "1"}}
+
+    _, _, headers = call("GET", "/reviews/next", headers={"Origin": "https://evil.example"})
+
+    assert "access-control-allow-origin" not in headers and headers["x-kept"] == "1"
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_a_body_has_no_length_and_the_connection_goes_on(function, status):
+    function.answer = {"statusCode": status, "headers": {"ETag": '"1"'}, "body": "never sent"}
+    connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=10)
+    connection.connect()
+    used = connection.sock
+    for _ in range(2):
+        connection.request("GET", "/reviews/next")
+        answer = connection.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        assert (answer.status, answer.read(), headers["etag"]) == (status, b"", '"1"')
+        assert not {"content-length", "content-type", "transfer-encoding"} & set(headers)
+    assert connection.sock is used
+    connection.close()
 
 
 def test_a_kept_connection_answers_again_and_again(function):

@@ -8,7 +8,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from local.json_web_tokens import user_pool_keys
-from local.users import create_users, sign_in
+from local.users import USERS, create_users, sign_in
 
 
 @pytest.fixture
@@ -52,7 +52,10 @@ def test_an_access_token_carries_what_the_api_reads_under_the_pools_published_ke
     ("who", "groups"),
     [
         ("Reviewer", ["reviewers", "tenant-acme"]),
+        ("SecondReviewer", ["reviewers", "tenant-acme"]),
+        ("NarrowReviewer", ["reviewers", "tenant-acme", "use-case-general_question"]),
         ("Lead", ["leads", "tenant-acme"]),
+        ("SecondLead", ["leads", "tenant-acme"]),
         ("Operator", ["operators", "tenant-acme"]),
         ("GlobexCaller", ["callers", "tenant-globex"]),
         ("GlobexReviewer", ["reviewers", "tenant-globex"]),
@@ -72,7 +75,7 @@ def test_passwords_are_random_meet_the_policy_and_a_wrong_one_is_refused(cognito
     second = create_users(cognito, other_pool)
 
     passwords = [value for each in (first, second) for name, value in each.items() if name.endswith("Password")]
-    assert len(set(passwords)) == len(passwords) == 12
+    assert len(set(passwords)) == len(passwords) == 2 * len(USERS)
     for password in passwords:
         assert len(password) >= 14 and all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
     with pytest.raises(cognito.exceptions.NotAuthorizedException):

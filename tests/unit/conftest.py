@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.core.base_backend import BackendDict
 
 import adapters.clock
-from adapters import payloads, schemas, workflows
+from adapters import desk_settings, modes_table, payloads, reviews_table, schemas, workflows
 from adapters import policy as policy_adapter
 from adapters.clock import iso
 from adapters.requests_table import decimal
@@ -40,18 +40,29 @@ def environment(monkeypatch, tmp_path_factory) -> None:
         "REQUESTS_TABLE": "requests",
         "REVIEWS_TABLE": "reviews",
         "CONTROL_TABLE": "control",
+        "CACHE_TABLE": "cache",
         "PAYLOAD_BUCKET": "payloads",
         "EVENT_BUS": "bulwark",
         "POLICY_APPLICATION": "bulwark",
         "POLICY_ENVIRONMENT": "dev",
         "POLICY_PROFILE": "runtime",
         "POWERTOOLS_SERVICE_NAME": "bulwark",
+        "DESK_URL": "https://desk.example",
+        "DESK_DIR": str(ROOT / "desk"),
+        "DESK_PARAMETER": "/bulwark/desk",
         "GUARDRAIL_ID": "guardrail",
         "GUARDRAIL_VERSION": "1",
         "INFERENCE_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:inference",
         "HUMAN_REVIEW_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:human_review",
     }.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """What a process keeps from one event to the next is no part of a test."""
+    modes_table._seen.clear()
+    desk_settings.current.cache_clear()
 
 
 _directory: list[Path] = []
@@ -119,6 +130,11 @@ def control(table):
 
 
 @pytest.fixture
+def cache(table):
+    return table("Cache")
+
+
+@pytest.fixture
 def bucket(aws):
     bucket = s3.Bucket("payloads")
     bucket.create()
@@ -126,7 +142,7 @@ def bucket(aws):
 
 
 @pytest.fixture
-def stores(requests, reviews, control, bucket) -> None:
+def stores(requests, reviews, control, cache, bucket) -> None:
     """Every store of the template, empty."""
 
 
@@ -144,9 +160,15 @@ def held(stores) -> Callable[..., dict]:
             "use_case": "general_question",
             "reason": "LOW_CONFIDENCE",
             "confidence": 0.41,
-            "draft_digest": "digest",
+            "kind": "HELD",
+            "risk_class": "low",
+            "blind": False,
+            "second_reviewer": False,
+            "head_start_seconds": 0,
             "reviewer_sla_seconds": 600,
             "lead_sla_seconds": 60,
+            "claim_seconds": 300,
+            "due_notice_seconds": 120,
             "on_silence": "REJECT",
             "review_days": 90,
         } | changes
@@ -155,12 +177,12 @@ def held(stores) -> Callable[..., dict]:
             "request_key": request_key,
             "tenant": tenant,
             "request_id": request_id,
-            "use_case": "general_question",
+            "use_case": review["use_case"],
             "channel": "event",
             "body_digest": "body",
             "execution_name": "first",
             "user_id": "user-17",
-            "status": "HELD",
+            "status": {"HELD": "HELD", "AUDIT": "COMPLETED", "PLANTED": "PLANTED"}[review["kind"]],
             "reason": "LOW_CONFIDENCE",
             "admitted_at": iso(NOW - 2),
             "outcome_at": iso(NOW),
@@ -181,6 +203,18 @@ def held(stores) -> Callable[..., dict]:
         return review
 
     return hold
+
+
+@pytest.fixture
+def open_review(held, clock) -> Callable[..., dict]:
+    """Put a review into its queue for a tier; gives it as the table has it."""
+
+    def run(request_id: str = "r-1", tenant: str = "acme", *, tier: str = "reviewer", sla: int = 600, **more) -> dict:
+        review, now = held(request_id, tenant, **more), adapters.clock.now()
+        reviews_table.open_for(review, tier, f"token-of-{request_id}", sla, ["user-17"], now)
+        return reviews_table.find(review["review_id"])
+
+    return run
 
 
 @pytest.fixture
@@ -258,22 +292,36 @@ def context() -> LambdaContext:
 
 
 @pytest.fixture
-def call(context) -> Callable[..., tuple[int, Any]]:
-    """Call an HTTP handler as somebody in these groups; gives the status and the JSON of the answer."""
+def exchange(context) -> Callable[..., dict]:
+    """Call an HTTP handler as somebody in these groups; gives the response as it is."""
 
-    def run(handler, *groups: str, user_id: str = "user-17", body: Any = None, path=None, query=None):
+    def run(handler, *groups: str, user_id: str = "user-17", body: Any = None, path=None, query=None, headers=None):
+        claims = {"sub": user_id, "username": f"name-of-{user_id}", "cognito:groups": f"[{' '.join(groups)}]"}
         event = {
             "requestContext": {
                 "requestId": "call-1",
-                "authorizer": {"jwt": {"claims": {"sub": user_id, "cognito:groups": f"[{' '.join(groups)}]"}}},
+                "authorizer": {"jwt": {"claims": claims}},
+                "http": {"method": "GET" if body is None else "POST"},
             },
+            "headers": headers or {},
             "pathParameters": path,
             "queryStringParameters": query,
         }
         if body is not None:
             event["body"] = body if isinstance(body, str) else json.dumps(body)
-        response = handler(event, context)
+        return handler(event, context)
+
+    return run
+
+
+@pytest.fixture
+def call(exchange) -> Callable[..., tuple[int, Any]]:
+    """Call an HTTP handler as somebody in these groups; gives the status and the JSON of the answer."""
+
+    def run(handler, *groups: str, **more: Any) -> tuple[int, Any]:
+        response = exchange(handler, *groups, **more)
         assert response["headers"]["content-type"] == "application/json"
+        assert response["headers"]["cache-control"] == "no-store"
         return response["statusCode"], json.loads(response["body"])
 
     return run

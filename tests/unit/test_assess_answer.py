@@ -7,6 +7,7 @@ import pytest
 from converse import converse_result, grounding
 
 from adapters import payloads
+from domain.prompts import guarded
 from inference import assess_answer
 
 REQUEST = {
@@ -15,24 +16,30 @@ REQUEST = {
     "request_key": "acme#r-1",
     "use_case": "general_question",
     "in_flight_key": "in-flight#acme#0",
+    "mode": "normal",
 }
 ATTEMPT = {"model": "nova-pro", "error": "TRUNCATED_ANSWER", "input_tokens": 1000, "output_tokens": 500}
 
 
 @pytest.fixture
-def assess(stores, rules, clock, context, requests, control):
-    """Judge an answer to an admitted request; gives what the state machine gets and what is stored."""
+def assess(stores, rules, clock, context, requests, control, monkeypatch):
+    """Judge an answer to an admitted request; gives what the state machine gets and what is stored.
+
+    `chance` is what every draw gives: at 1 nothing is picked that is not always picked.
+    """
     requests.put_item(Item={"request_key": "acme#r-1", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1})
     control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
 
-    def run(answer: dict, use_case: str = "general_question", attempts=(), scores=()):
+    def run(answer: dict, use_case="general_question", attempts=(), scores=(), passages=(), chance=1.0, **request):
+        monkeypatch.setattr(assess_answer, "chance", lambda: chance)
         event = {
             "execution_name": "execution-1",
-            "request": REQUEST | {"use_case": use_case},
+            "request": REQUEST | {"use_case": use_case} | request,
             "model": "nova-lite",
             "answer": answer,
             "attempts": list(attempts),
             "retrieval_scores": list(scores),
+            "passages": [guarded(text, []) for text in passages],
         }
         result = assess_answer.handler(event, context)
         return json.loads(json.dumps(result)), requests.get_item(Key={"request_key": "acme#r-1"})["Item"]

@@ -2,13 +2,14 @@
 
 import pytest
 
+from people import judge, lead, reviewer
+
 from adapters import requests_table, reviews_table
 from domain.errors import ReviewNotHeld
-from domain.reviews import Decision, ReviewDecision
 from human_review import await_reviewer, record_decision
 
 NOW = 1_800_000_000.0
-APPROVE = ReviewDecision(Decision.APPROVE, "digest", None, None, None)
+QUEUE = "acme#general_question#reviewer"
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def record(clock, context):
             "execution_name": "r",
             "review_id": review["review_id"],
             "request_key": review["request_key"],
+            "kind": review["kind"],
             "on_silence": on_silence,
         }
         return record_decision.handler(event, context)
@@ -49,6 +51,21 @@ def test_a_review_opens_with_its_token_and_its_end(held, ask):
     assert (stored["status"], stored["tier"], stored["task_token"]) == ("OPEN", "reviewer", "token-1")
     assert stored["due_at"] == "2027-01-15T08:10:00.000Z"
     assert stored["expires_at"] == int(NOW) + 90 * 86_400
+    assert stored["requested_by"] == ["user-17"]
+
+
+def test_whose_request_it_is_is_read_from_its_record_and_no_part_of_the_workflow(held, ask, requests):
+    review = held()
+    requests.update_item(
+        Key={"request_key": review["request_key"]},
+        UpdateExpression="SET subject_id = :subject",
+        ExpressionAttributeValues={":subject": "user-9"},
+    )
+
+    ask(review)
+
+    assert reviews_table.find(review["review_id"])["requested_by"] == ["user-17", "user-9"]
+    assert not {"user_id", "subject_id", "requested_by"} & review.keys()
 
 
 def test_a_delivery_that_comes_twice_opens_once(held, ask):
@@ -56,18 +73,43 @@ def test_a_delivery_that_comes_twice_opens_once(held, ask):
     ask(review)
     ask(review)
 
-    assert reviews_table.page("acme", 10, None)[0][0]["review_id"] == review["review_id"]
+    assert [one["review_id"] for one in reviews_table.page(QUEUE, "", 10)] == [review["review_id"]]
 
 
 def test_a_review_decided_meanwhile_goes_straight_on(held, ask, step_functions):
     review = held()
     ask(review)
-    reviews_table.decide(review, APPROVE, "rev-1", NOW, is_lead=False)
-    step_functions.add_response("send_task_success", {}, {"taskToken": "token-2", "output": "{}"})
+    judge(review["review_id"], reviewer(), "APPROVE", NOW)
+    step_functions.add_response("send_task_success", {}, {"taskToken": "token-2", "output": '{"next":"done"}'})
 
     ask(review, "lead", "token-2")
 
     assert reviews_table.find(review["review_id"])["tier"] == "reviewer"
+
+
+def test_a_verdict_given_as_the_token_ran_out_is_followed_and_not_the_silence(held, ask, step_functions):
+    review = held(second_reviewer=True)
+    ask(review)
+    judge(review["review_id"], reviewer(), "APPROVE", NOW)
+    step_functions.add_response("send_task_success", {}, {"taskToken": "token-2", "output": '{"next":"second"}'})
+
+    ask(review, "lead", "token-2")
+    ask(review, "second", "token-3")
+
+    stored = reviews_table.find(review["review_id"])
+    assert (stored["status"], stored["tier"], stored["task_token"]) == ("OPEN", "second", "token-3")
+
+
+def test_a_tier_that_silence_has_passed_goes_to_leads_with_what_was_said(held, ask):
+    review = held(second_reviewer=True)
+    ask(review)
+    judge(review["review_id"], reviewer(), "REJECT", NOW)
+    ask(review, "second", "token-2")
+    ask(review, "lead", "token-3")
+
+    stored = reviews_table.find(review["review_id"])
+    assert (stored["tier"], stored["queue"], len(stored["verdicts"])) == ("lead", "acme#general_question#lead", 1)
+    assert reviews_table.page(QUEUE, "", 10) == []
 
 
 def test_a_request_that_is_not_held_has_no_review(held, ask, requests):
@@ -81,9 +123,9 @@ def test_a_request_that_is_not_held_has_no_review(held, ask, requests):
 def test_a_decision_ends_its_request_once(held, ask, record):
     review = held()
     ask(review)
-    reviews_table.decide(review, APPROVE, "rev-1", NOW, is_lead=False)
+    judge(review["review_id"], reviewer(), "APPROVE", NOW)
 
-    assert record(review) == record(review) == {"status": "COMPLETED"}
+    assert record(review) == record(review) == {"status": "DECIDED", "decision": "APPROVE"}
     ended = requests_table.find(review["request_key"])
     assert (ended["status"], ended["decided_by"]) == ("COMPLETED", "reviewer")
     assert "reason" not in ended, "why it was held is not why it ended"
@@ -97,7 +139,7 @@ def test_silence_ends_as_the_policy_says(held, ask, record, on_silence, status, 
     review = held()
     ask(review)
 
-    assert record(review, on_silence) == {"status": status}
+    assert record(review, on_silence) == {"status": "LAPSED", "decision": on_silence}
     ended = requests_table.find(review["request_key"])
     assert (ended["status"], ended["decided_by"], ended.get("reason")) == (status, "silence", reason)
 
@@ -105,5 +147,37 @@ def test_silence_ends_as_the_policy_says(held, ask, record, on_silence, status, 
 def test_a_review_nobody_could_open_is_ended_all_the_same(held, record):
     review = held()
 
-    assert record(review) == {"status": "REFUSED"}
+    assert record(review) == {"status": "LAPSED", "decision": "REJECT"}
     assert requests_table.find(review["request_key"])["reason"] == "REVIEW_LAPSED"
+
+
+@pytest.mark.parametrize(("kind", "status"), [("AUDIT", "COMPLETED"), ("PLANTED", "PLANTED")])
+@pytest.mark.parametrize("decision", ["APPROVE", "REJECT", "EDIT", None])
+def test_what_people_say_of_an_answer_nobody_waits_for_changes_nothing_of_its_request(
+    held, ask, record, kind, status, decision
+):
+    review = held(kind=kind, blind=True)
+    ask(review)
+    before = requests_table.find(review["request_key"])
+    if decision:
+        judge(review["review_id"], reviewer(), decision, NOW)
+
+    assert record(review)["decision"] == (decision or "REJECT")
+
+    after = requests_table.find(review["request_key"])
+    assert after == {name: value for name, value in before.items() if name not in ("sweep", "sweep_at")}
+    assert after["status"] == status
+
+
+def test_a_lead_s_word_ends_what_two_reviewers_differ_on(held, ask, record):
+    review = held(second_reviewer=True)
+    ask(review)
+    judge(review["review_id"], reviewer("rev-1"), "APPROVE", NOW)
+    ask(review, "second", "token-2")
+    judge(review["review_id"], reviewer("rev-2"), "REJECT", NOW)
+    ask(review, "lead", "token-3")
+    judge(review["review_id"], lead(), "APPROVE", NOW)
+
+    assert record(review) == {"status": "DECIDED", "decision": "APPROVE"}
+    ended = requests_table.find(review["request_key"])
+    assert (ended["status"], ended["decided_by"]) == ("COMPLETED", "lead")

@@ -21,7 +21,8 @@ def test_names_are_resolved(policy_document):
     assert [model.model_id for model in use_case.models] == ["us.amazon.nova-pro-v1:0"]
     assert use_case.system == policy_document["prompts"]["answer_from_passages"]["system"]
     assert use_case.prompt_version == "answer_from_passages@1"
-    assert use_case.always_review
+    assert (use_case.risk_class.name, use_case.risk_class.always_review) == ("high", True)
+    assert use_case.review.overload.gives == "refuse"
     assert (use_case.request_days, use_case.review_days) == (7, 30)
 
 

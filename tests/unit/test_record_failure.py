@@ -4,7 +4,7 @@ import pytest
 
 from inference import record_failure
 
-REQUEST = {"request_id": "r-1", "request_key": "acme#r-1", "in_flight_key": "in-flight#acme#0"}
+REQUEST = {"request_id": "r-1", "request_key": "acme#r-1", "in_flight_key": "in-flight#acme#0", "mode": "normal"}
 ATTEMPTS = [
     {"model": "nova-lite", "error": "States.Timeout", "input_tokens": 0, "output_tokens": 0},
     {"model": "nova-pro", "error": "EMPTY_ANSWER", "input_tokens": 20, "output_tokens": 0},
@@ -26,6 +26,7 @@ def test_a_failure_is_recorded_with_its_reason(fail, requests):
     assert (record["status"], record["reason"]) == ("FAILED", "EMPTY_ANSWER")
     assert "nova-lite: States.Timeout" in record["message"]
     assert "sweep" not in record
+    assert record["mode"] == "normal"
     assert record["cost_usd"] > 0, "an empty answer was paid for as well"
 
 

@@ -108,8 +108,8 @@ def test_an_outcome_frees_its_place_once(claim, control, requests):
 def test_an_outcome_leaves_the_sweeper_s_index_and_a_hold_stays_in_it(claim):
     completed, held = claim("r-1").record, claim("r-2").record
 
-    record_outcome("acme#r-1", completed["in_flight_key"], Status.COMPLETED, {})
-    record_outcome("acme#r-2", held["in_flight_key"], Status.HELD, {}, sweep_at=NOW + 10)
+    record_outcome("acme#r-1", completed["in_flight_key"], Status.COMPLETED, {"outcome_at": "t"})
+    record_outcome("acme#r-2", held["in_flight_key"], Status.HELD, {"outcome_at": "t"}, sweep_at=NOW + 10)
 
     assert [due["request_key"] for due in due_for_sweep(NOW + 10_000)] == ["acme#r-2"]
 
@@ -123,7 +123,7 @@ def test_a_claim_is_due_after_the_policy_s_deadline(claim, rules, after, due):
 
 
 def test_an_outcome_of_a_request_nobody_claimed_is_not_recorded(stores, requests):
-    assert record_outcome("acme#ghost", "in-flight#acme#0", Status.COMPLETED, {}) == {}
+    assert record_outcome("acme#ghost", "in-flight#acme#0", Status.COMPLETED, {"outcome_at": "t"}) == {}
     assert requests.scan()["Count"] == 0
 
 

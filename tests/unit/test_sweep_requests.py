@@ -1,15 +1,15 @@
 """recovery/sweep_requests.py: what a dead process left gets its end, once, and one bad record stops nothing."""
 
 import pytest
+from people import judge, reviewer
 
 from adapters import requests_table, reviews_table
 from adapters.reviews_table import LAPSE_SECONDS, RESUME_SECONDS
-from domain.reviews import Decision, ReviewDecision
 from recovery import sweep_requests
 
 NOW = 1_800_000_000.0
-APPROVE = ReviewDecision(Decision.APPROVE, "digest", None, None, None)
-TOKEN = {"taskToken": "token-1", "output": "{}"}
+TOKEN = "token-of-r-1"
+GONE = {"executionArn": "arn", "stateMachineArn": "arn", "status": "FAILED", "startDate": 0}
 
 
 @pytest.fixture
@@ -38,10 +38,12 @@ def admitted(stores, requests, control):
 
 
 @pytest.fixture
-def opened(held):
-    review = held()
-    reviews_table.open_for(review, "reviewer", "token-1", 600, int(NOW) + 86_400, NOW)
-    return review
+def opened(open_review):
+    return open_review()
+
+
+def resumed(next: str) -> tuple:
+    return "send_task_success", {}, {"taskToken": TOKEN, "output": f'{{"next":"{next}"}}'}
 
 
 def test_a_claim_past_its_deadline_is_ended_once(sweep, admitted, control):
@@ -78,10 +80,7 @@ def test_a_review_that_was_never_started_is_started(sweep, held, step_functions)
 def test_a_review_whose_execution_is_gone_before_it_opened_is_not_let_out(sweep, held, step_functions):
     review = held(on_silence="APPROVE")
     step_functions.add_client_error("start_execution", "ExecutionAlreadyExists")
-    step_functions.add_response(
-        "describe_execution",
-        {"executionArn": "arn", "stateMachineArn": "arn", "status": "FAILED", "startDate": 0},
-    )
+    step_functions.add_response("describe_execution", GONE)
 
     assert sweep(NOW + 121) == {"reviews_lapsed": 1}
     record = requests_table.find(review["request_key"])
@@ -103,15 +102,15 @@ def test_an_open_review_that_outlived_its_deadline_is_not_let_out(sweep, opened)
 
 
 def test_a_decision_whose_execution_was_not_told_is_carried_there(sweep, opened, step_functions):
-    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5, is_lead=False)
-    step_functions.add_response("send_task_success", {}, TOKEN)
+    judge(opened["review_id"], reviewer(), "APPROVE", NOW + 5)
+    step_functions.add_response(*resumed("done"))
 
     assert sweep(NOW + 4 + RESUME_SECONDS) == {}
     assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_resumed": 1}
 
 
 def test_a_decision_whose_execution_is_gone_is_given_to_its_request(sweep, opened, step_functions):
-    reviews_table.decide(opened, APPROVE, "rev-1", NOW + 5, is_lead=False)
+    judge(opened["review_id"], reviewer(), "APPROVE", NOW + 5)
     step_functions.add_client_error("send_task_success", "TaskTimedOut")
 
     assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_lapsed": 1}
@@ -121,11 +120,53 @@ def test_a_decision_whose_execution_is_gone_is_given_to_its_request(sweep, opene
 
 
 def test_a_lapsed_review_that_was_not_recorded_is(sweep, opened):
-    reviews_table.lapse(opened["review_id"], Decision.APPROVE, NOW + 700)
+    reviews_table.end_in_silence(opened, "APPROVE", NOW + 700)
 
     assert sweep(NOW + 601 + LAPSE_SECONDS) == {"reviews_lapsed": 1}
     record = requests_table.find(opened["request_key"])
     assert (record["status"], record["decided_by"]) == ("COMPLETED", "silence")
+
+
+def test_a_verdict_on_the_way_to_the_next_tier_is_carried_there(sweep, open_review, step_functions):
+    opened = open_review(second_reviewer=True)
+    judge(opened["review_id"], reviewer(), "APPROVE", NOW + 5)
+    step_functions.add_response(*resumed("second"))
+
+    assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_resumed": 1}
+    assert sweep(NOW + 7 + RESUME_SECONDS) == {}, "the next tier has its time to open"
+
+
+def test_a_verdict_whose_workflow_runs_on_its_own_is_left_to_it(sweep, open_review, step_functions):
+    opened = open_review(second_reviewer=True)
+    judge(opened["review_id"], reviewer(), "APPROVE", NOW + 5)
+    step_functions.add_client_error("send_task_success", "TaskTimedOut")
+    step_functions.add_client_error("start_execution", "ExecutionAlreadyExists")
+    step_functions.add_response("describe_execution", GONE | {"status": "RUNNING"})
+
+    assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_started": 1}
+    assert reviews_table.find(opened["review_id"])["status"] == "ANSWERED"
+
+
+def test_a_first_verdict_alone_lets_nothing_out_once_its_workflow_is_gone(sweep, open_review, step_functions):
+    opened = open_review(second_reviewer=True, on_silence="APPROVE")
+    judge(opened["review_id"], reviewer(), "APPROVE", NOW + 5)
+    step_functions.add_client_error("send_task_success", "TaskTimedOut")
+    step_functions.add_client_error("start_execution", "ExecutionAlreadyExists")
+    step_functions.add_response("describe_execution", GONE)
+
+    assert sweep(NOW + 6 + RESUME_SECONDS) == {"reviews_lapsed": 1}
+    record = requests_table.find(opened["request_key"])
+    assert (record["status"], record["reason"]) == ("REFUSED", "REVIEW_LAPSED")
+
+
+@pytest.mark.parametrize(("kind", "status"), [("AUDIT", "COMPLETED"), ("PLANTED", "PLANTED")])
+def test_an_audit_that_outlived_its_deadline_ends_and_its_request_stays_as_it_is(sweep, open_review, kind, status):
+    opened = open_review(kind=kind, blind=True)
+
+    assert sweep(NOW + 601 + LAPSE_SECONDS) == {"reviews_lapsed": 1}
+    record = requests_table.find(opened["request_key"])
+    assert (record["status"], record["answer"]) == (status, "Eleven hours.")
+    assert "sweep" not in record
 
 
 def test_an_index_entry_without_its_request_is_passed_over(stores):

@@ -64,10 +64,10 @@ def test_a_review_is_started_once(step_functions, status, running):
 def test_nobody_waits_on_a_token_that_is_gone(step_functions, error):
     step_functions.add_client_error("send_task_success", error)
 
-    assert resume_review("token") is False
+    assert resume_review("token", "lead") is False
 
 
-def test_a_token_that_is_waited_on_resumes(step_functions):
-    step_functions.add_response("send_task_success", {}, {"taskToken": "token", "output": "{}"})
+def test_a_token_that_is_waited_on_resumes_with_where_the_verdict_leads(step_functions):
+    step_functions.add_response("send_task_success", {}, {"taskToken": "token", "output": '{"next":"lead"}'})
 
-    assert resume_review("token") is True
+    assert resume_review("token", "lead") is True

@@ -27,6 +27,9 @@ def policy_for_tests() -> dict:
     }
     base = policy["use_cases"]["general_question"] | {"confidence_threshold": 0.5}
     base.pop("knowledge_base", None)
+    # What chance picks would come and go from run to run.
+    base["review"] |= {"audit_share": 0, "blind_share": 0, "second_reviewer_share": 0}
+    base["review"]["overload"] = {"gives": "ask_less", "confidence_floor": 0}
 
     def use_case(name: str, confidence: str = "unsure", review: dict | None = None, **changes: Any) -> None:
         one = copy.deepcopy(base) | {"confidence": confidence, **changes}
@@ -44,6 +47,11 @@ def policy_for_tests() -> dict:
     use_case("silence_rejects", review=silent)
     use_case("silence_approves", review=silent | {"on_silence": "APPROVE"})
     use_case("escalating", review={"reviewer_sla_seconds": 1, "lead_sla_seconds": 600})
+    use_case("two_eyes_more", review={"second_reviewer_share": 1})
+    use_case("audited", "sure", review={"audit_share": 1})
+    use_case("blind", review={"blind_share": 1})
+    use_case("storing", "sure", review={"overload": {"gives": "cache_only", "confidence_floor": 0}})
+    use_case("refusing", review={"overload": {"gives": "refuse", "confidence_floor": 0}})
     return policy
 
 
@@ -110,7 +118,7 @@ class Bulwark:
             return [
                 event
                 for event in self.seen
-                if event["detail"]["request_id"] == request_id and detail_type in (None, event["detail-type"])
+                if event["detail"].get("request_id") == request_id and detail_type in (None, event["detail-type"])
             ]
 
         return wait_for(found, f"{request_id} to be announced as {detail_type}")
@@ -159,9 +167,10 @@ class Bulwark:
         return self._tokens[user]
 
     def decide(self, review_id: str, decision: str, user: str = "Reviewer", **more: Any) -> tuple[int, dict]:
-        """Read a review as a person does, and decide on what was shown."""
+        """Claim and read a review as a person does, and decide on what was shown."""
+        self.call("POST", f"/reviews/{review_id}/claim", {}, user=user)
         _, shown = self.call("GET", f"/reviews/{review_id}", user=user)
-        body = {"decision": decision, "draft_digest": shown.get("draft_digest", "x"), **more}
+        body = {"decision": decision, "shown_digest": shown.get("shown_digest", "x"), **more}
         return self.call("POST", f"/reviews/{review_id}/decision", body, user=user)
 
     def states(self, request_id: str, tenant: str = "acme") -> list[str]:

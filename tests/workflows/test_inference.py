@@ -58,6 +58,7 @@ def test_every_announcement_meets_its_schema(bulwark):
     for request_id in sent:
         bulwark.outcome(request_id)
 
+    wait_for(lambda: bulwark.announced(sent[1], "ReviewRequested"), "the review's notice")
     events = [event for request_id in sent for event in bulwark.announced(request_id)]
 
     assert {event["detail-type"] for event in events} == {
@@ -65,6 +66,7 @@ def test_every_announcement_meets_its_schema(bulwark):
         "InferenceHeld",
         "InferenceRefused",
         "InferenceFailed",
+        "ReviewRequested",
     }
     for event in events:
         schema = json.loads((ROOT / f"events/schemas/{event['detail-type']}.json").read_text())

@@ -1,0 +1,45 @@
+"""People who review, and what they say, as tests of reviews need them."""
+
+from adapters import requests_table, reviews_table
+from adapters.clock import iso
+from domain import reviews
+from domain.callers import Caller
+from domain.reviews import ReviewDecision
+
+REVIEWER = ("reviewers", "tenant-acme")
+LEAD = ("leads", "tenant-acme")
+
+
+def reviewer(user_id: str = "rev-1", *more: str) -> Caller:
+    return Caller.from_groups(user_id, f"name-of-{user_id}", (*REVIEWER, *more))
+
+
+def lead(user_id: str = "lead-1", *more: str) -> Caller:
+    return Caller.from_groups(user_id, f"name-of-{user_id}", (*LEAD, *more))
+
+
+def saying(decision: str, shown_digest: str = "shown", answer: str | None = None) -> ReviewDecision:
+    """A decision with what has to go with it."""
+    edited = (answer or "Nine hours.") if decision == "EDIT" else None
+    return ReviewDecision(decision, shown_digest, edited, "WRONG" if decision == "REJECT" else None, None)
+
+
+def shown_now(review_id: str) -> str:
+    """The digest that the desk would show of a stored review."""
+    review = reviews_table.find(review_id)
+    return reviews_table.digest_of(review, requests_table.find(review["request_key"]) or {})
+
+
+def judge(review_id: str, caller: Caller, decision: str, now: float, answer: str | None = None) -> dict:
+    """Claim a stored review and give a verdict on what it shows; raises what either raises."""
+    claim(review_id, caller, now)
+    review = reviews_table.find(review_id)
+    request = requests_table.find(review["request_key"]) or {}
+    said = saying(decision, reviews_table.digest_of(review, request), answer)
+    return reviews_table.decide(review, request, caller, said, now)
+
+
+def claim(review_id: str, caller: Caller, now: float, seconds: int = 300) -> dict:
+    """Claim a stored review; raises ReviewConflict."""
+    until = iso(now + seconds)
+    return reviews_table.change(review_id, lambda found: reviews.claim(found, caller, iso(now), until))
