@@ -24,6 +24,7 @@ from local import cloud as embedded
 MODEL_FAILURE_SHARE = 0.05
 HELD_SHARE = 0.1
 PATIENCE_SECONDS = 600
+OUTCOMES = '{"source": ["bulwark"], "detail-type": [{"prefix": "Inference"}]}'
 # The inference machine's own timeout, after which nothing of it can be running any more.
 MACHINE_SECONDS = 240
 
@@ -54,7 +55,7 @@ class Announcements:
         self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bus = cloud.outputs["EventBusName"]
-        cloud.client("events").put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["bulwark"]}')
+        cloud.client("events").put_rule(Name=name, EventBusName=bus, EventPattern=OUTCOMES)
         cloud.client("events").put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "q", "Arn": arn}])
         self.ids: dict[str, set[str]] = defaultdict(set)
 

@@ -5,6 +5,7 @@ cognito:groups), signed by a key that stands in moto's own package: they prove n
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +30,14 @@ USERS = (
 )
 
 
-def create_users(cognito: Any, user_pool_id: str) -> dict[str, str]:
-    """Create the local users and their groups; the answer holds each one's Username, Password and UserId."""
+def create_users(cognito: Any, user_pool_id: str, users: Iterable[LocalUser] = USERS) -> dict[str, str]:
+    """Create users and their groups; the answer holds each one's Username, Password and UserId."""
+    users = list(users)
     existing = {group["GroupName"] for group in cognito.list_groups(UserPoolId=user_pool_id)["Groups"]}
-    for group in sorted({group for user in USERS for group in user.groups} - existing):
+    for group in sorted({group for user in users for group in user.groups} - existing):
         cognito.create_group(UserPoolId=user_pool_id, GroupName=group)
     outputs: dict[str, str] = {}
-    for user in USERS:
+    for user in users:
         password = _password()
         user_id = _create(cognito, user_pool_id, user, password)
         outputs |= {

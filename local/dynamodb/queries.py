@@ -93,11 +93,9 @@ class _Order:
 
     def place(self, attributes: dict[str, DynamoType]) -> tuple[Any, Sort] | None:
         """The hash key and the position that attributes give, or none where one is missing or of another type."""
-        found = [attributes.get(name) for name in (self.hash, *self._sorted_by)]
-        if any(
-            value is None or value.type != self._types[name]
-            for name, value in zip((self.hash, *self._sorted_by), found, strict=True)
-        ):
+        names = (self.hash, *self._sorted_by)
+        found = [attributes[name] for name in names if name in attributes]
+        if [each.type for each in found] != [self._types[name] for name in names]:
             return None
         partition, *sort = (value.cast_value for value in found)
         return partition, tuple(sort)
@@ -267,11 +265,14 @@ def _metered(call: Any) -> Any:
         per_unit = 1.0 if handler.body.get("ConsistentRead") else 0.5
         units = max(1, math.ceil(_last_read.bytes / UNIT_BYTES)) * per_unit
         consumed["CapacityUnits"] = units
-        if "Table" in consumed:
+        if "Table" in consumed and index:
+            table = handler.dynamodb_backend.get_table(handler.body["TableName"])
+            is_global = index in {each.name for each in table.global_indexes}
+            kind = "GlobalSecondaryIndexes" if is_global else "LocalSecondaryIndexes"
             consumed.pop("LocalSecondaryIndexes", None)
-            consumed["Table"] = {"CapacityUnits": 0.0 if index else units}
-            if index:
-                consumed["GlobalSecondaryIndexes"] = {index: {"CapacityUnits": units}}
+            consumed |= {"Table": {"CapacityUnits": 0.0}, kind: {index: {"CapacityUnits": units}}}
+        elif "Table" in consumed:
+            consumed["Table"] = {"CapacityUnits": units}
         return result
 
     return query
