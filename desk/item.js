@@ -157,7 +157,7 @@ export function open(main, { id, signal, who }) {
       if (s <= 0 && node.isConnected) {
         warn("Your claim has ended, and others can take this review. What you typed is kept.");
         showPanel();
-      } else if (isActive() && s < leaseSeconds / 2 && Date.now() - renewedAt > RETRY_RENEWAL_MS) renew();
+      } else if (isActive() && (isNear || s < leaseSeconds / 2) && Date.now() - renewedAt > RETRY_RENEWAL_MS) renew();
     });
   }
 
