@@ -15,7 +15,7 @@ STATUS_OF_REASON = {
     Reason.CACHE_ONLY: 503,
 }
 _SHOWN = (
-    "request_id use_case status reason message model confidence cost_usd admitted_at outcome_at decided_by "
+    "request_id tenant use_case status reason message model confidence cost_usd admitted_at outcome_at decided_by "
     "review_id due_at mode"
 ).split()
 

@@ -111,8 +111,8 @@ def decide(review: dict, request: dict, caller: Caller, decision: ReviewDecision
 
     def rule(found: dict | None) -> Change:
         found = found or review
-        seconds = round(now - epoch(found["claimed_at"])) if "claimed_at" in found else 0
-        changed = give_verdict(found, caller, decision, digest_of(found, request), answer, seconds, iso(now))
+        shown, seconds = digest_of(found, request), _seconds_with(found, now)
+        changed = give_verdict(found, caller, decision, shown, answer, seconds, iso(now))
         return Change(changed.set | draft, changed.remove) if answer else changed
 
     others = [_history(review, caller, decision, now)]
@@ -139,16 +139,22 @@ def _history(review: dict, caller: Caller, decision: ReviewDecision, now: float)
     item = {
         "review_id": f"verdict#{review['review_id']}#{review['tier']}#{caller.user_id}",
         "person": caller.user_id,
-        "person_at": f"verdict#{iso(now)}",
+        "person_at": f"verdict#{iso(now)}#{review['review_id']}",
         "of_review": review["review_id"],
         "given_at": iso(now),
+        "seconds": _seconds_with(review, now),
         "decision": decision.decision,
         "expires_at": review["expires_at"],
-        **{name: review[name] for name in ("tenant", "use_case", "request_id", "tier", "claimed_at") if name in review},
+        **{name: review[name] for name in ("tenant", "use_case", "request_id", "tier")},
     }
     if decision.reason_code:
         item["reason_code"] = decision.reason_code
     return {"Put": {"TableName": _table(), "Item": item}}
+
+
+def _seconds_with(review: dict, now: float) -> int:
+    """How long the one who holds it has had it."""
+    return round(now - epoch(review["claimed_at"])) if "claimed_at" in review else 0
 
 
 def keep_late(review_id: str, decision: ReviewDecision, decided_by: str, now: float) -> None:
@@ -163,9 +169,17 @@ def keep_late(review_id: str, decision: ReviewDecision, decided_by: str, now: fl
     change(review_id, add)
 
 
-def end_in_silence(review: dict, decision: str, now: float) -> dict:
-    """End an open review as silence ends it, unless a person was first; gives the review, though it never opened."""
-    stored = change(review["review_id"], lambda found: lapse(found, decision, iso(now)) if found else None)
+def end_in_silence(review: dict, decision: str, now: float, seen: dict | None = None) -> dict:
+    """End an open review as silence ends it, unless a person was first; gives the review, though it never opened.
+
+    Where `seen` is given, only if the review is still as it was then.
+    """
+
+    def rule(found: dict | None) -> Change | None:
+        moved_on = seen and found and found["version"] != seen["version"]
+        return lapse(found, decision, iso(now)) if found and not moved_on else None
+
+    stored = change(review["review_id"], rule)
     return stored or {**review, "status": ReviewStatus.LAPSED, "decision": decision, "decided_at": iso(now)}
 
 
@@ -247,16 +261,19 @@ def count(queue: str, most: int) -> int:
 
 
 def of_person(person: str, what: str, before: str, limit: int) -> list[dict]:
-    """What a person has claimed ('claim') or decided ('verdict') before a moment, the latest first."""
-    return client.query(
+    """What a person has claimed ('claim') or decided ('verdict') before a position, the latest first."""
+    last = f"{what}#{before}"
+    items = client.query(
         TableName=_table(),
         IndexName="person-index",
         KeyConditionExpression="#person = :person AND #at BETWEEN :first AND :last",
         ExpressionAttributeNames={"#person": "person", "#at": "person_at"},
-        ExpressionAttributeValues={":person": person, ":first": f"{what}#", ":last": f"{what}#{before}"},
+        ExpressionAttributeValues={":person": person, ":first": f"{what}#", ":last": last},
         ScanIndexForward=False,
-        Limit=limit,
+        # BETWEEN takes in the position itself.
+        Limit=limit + 1,
     )["Items"]
+    return [item for item in items if item["person_at"] != last][:limit]
 
 
 def _table() -> str:

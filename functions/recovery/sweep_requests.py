@@ -4,7 +4,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import requests_table, reviews_table, workflows
-from adapters.clock import iso, now
+from adapters.clock import epoch, iso, now
 from adapters.dynamodb import ConditionFailed, transact
 from adapters.requests_table import REVIEW_START_SECONDS
 from adapters.reviews_table import LAPSE_SECONDS
@@ -62,8 +62,12 @@ def _sweep_review(record: dict, moment: float) -> str | None:
     if status in (None, ReviewStatus.ANSWERED) and workflows.start_review(planned):
         _look_again(request_key, moment + REVIEW_START_SECONDS)
         return "reviews_started"
+    if status == ReviewStatus.OPEN and epoch(review["due_at"]) + LAPSE_SECONDS > moment:
+        return None  # it came to its next tier after the request was read
     # The execution is gone, and nobody can answer it: an answer nobody looked at is not let out.
-    review = reviews_table.end_in_silence(planned, Decision.REJECT, moment)
+    review = reviews_table.end_in_silence(planned, Decision.REJECT, moment, seen=review)
+    if review["status"] not in (ReviewStatus.DECIDED, ReviewStatus.LAPSED):
+        return None
     return "reviews_lapsed" if reviews_table.close(review, request_key, moment) else None
 
 

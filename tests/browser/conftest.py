@@ -27,10 +27,21 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 860}
 PICTURES = os.environ.get("DESK_PICTURES")
 
 
+def policy() -> dict:
+    """The tests' policy, with the shipped use cases held as a desk would have them, and left to no chance."""
+    document = policy_for_tests()
+    document["confidence"]["doubtful"] = {"intercept": -0.4, "weights": {}}
+    for name in ("general_question", "product_support", "policy_advice"):
+        use_case = document["use_cases"][name]
+        use_case |= {"confidence": "doubtful", "confidence_threshold": 0.8}
+        use_case["review"] |= {"audit_share": 0, "blind_share": 0, "second_reviewer_share": 0}
+        use_case["review"]["overload"]["confidence_floor"] = 0
+    return document
+
+
 @pytest.fixture(scope="package")
 def stack() -> Iterator[Bulwark]:
-    policy = policy_for_tests()
-    with embedded.start(ROOT / "template.yaml", stack_name="bulwark-desk", policy=policy, schedules=False) as cloud:
+    with embedded.start(ROOT / "template.yaml", stack_name="bulwark-desk", policy=policy(), schedules=False) as cloud:
         yield Bulwark(cloud)
 
 

@@ -6,6 +6,7 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from workflows.conftest import wait_for
 
 from .conftest import NARROW, WIDE, keep_picture
 
@@ -214,7 +215,7 @@ def test_nothing_serious_stands_in_anybodys_way(bulwark, open_tab, at_work, size
     page.keyboard.press("Escape")
     for view in ("history", "quality"):
         page.goto(f"{bulwark.outputs['DeskUrl']}/#/{view}")
-        page.wait_for_timeout(500)
+        page.locator(f"#{view} h2, #{view} table").first.wait_for()
         check(page, f"{view}-{kind}", keep=view == "quality")
     page = operator.sign_in("#/requests")
     page.get_by_role("table").wait_for()
@@ -227,18 +228,30 @@ def test_nothing_serious_stands_in_anybodys_way(bulwark, open_tab, at_work, size
 def at_work(stack) -> str:
     """A desk as a lead finds it: reviews of several kinds, and some that have ended; gives the one to look at."""
     for decision, more in (("APPROVE", {}), ("REJECT", {"reason_code": "UNGROUNDED"}), ("APPROVE", {})):
-        _, review_id = hold(stack)
+        _, review_id = hold(stack, "product_support")
         stack.decide(review_id, decision, "Lead", **more)
         stack.review_states(review_id)
-    hold(stack, "risky")
-    hold(stack, "blind")
+    for verdict in ("APPROVE", "APPROVE", "REJECT"):
+        reason = {"reason_code": "WRONG"} if verdict == "REJECT" else {}
+        request_id, review_id = hold(stack, "two_eyes_more")
+        stack.decide(review_id, verdict, "Reviewer", **reason)
+        stack.open_review(request_id, tier="second")
+        stack.decide(review_id, verdict, "SecondReviewer", **reason)
+        stack.review_states(review_id)
+        audited = stack.outcome(stack.send("audited"), "COMPLETED")["review"]["review_id"]
+        wait_for(lambda audited=audited: (stack.review(audited) or {}).get("status") == "OPEN", "the audit to open")
+        stack.decide(audited, verdict, "Reviewer", **reason)
+        stack.review_states(audited)
+    for use_case in ("policy_advice", "general_question", "blind", "general_question"):
+        hold(stack, use_case)
     stack.send("sure")
+    stack.invoke("WatchReviewsFunction", {})
     query = "Where was a ledger first kept, and when?"
     draft = (
         "A ledger is a book of accounts. It was first kept in Venice in 1494.\n\n"
         "Double entry came to Antwerp by 1543, where Jan Ympyn described it for merchants."
     )
-    return hold(stack, draft=draft, query=query, passages=PASSAGES)[1]
+    return hold(stack, "product_support", draft=draft, query=query, passages=PASSAGES)[1]
 
 
 def check(page: Page, name: str, keep: bool = True) -> None:
