@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT / "functions"))
 from domain.answers import Answer
 from domain.confidence import NEUTRAL, confidence_of, query_signals, signals_of
 from domain.policy import ConfidenceScore
+from domain.review_quality import binomial_at_most
 
 DATA = ROOT / "../shared/data/halueval/general.jsonl"
 POLICY = ROOT / "policies/runtime.json"
@@ -215,22 +216,8 @@ def choose_threshold(split: Split, score: ConfidenceScore, target: float) -> flo
 def chance_of_luck(rows: list[Row], scores: list[float], threshold: float, target: float) -> float:
     """How likely so few wrong answers would be if the released were wrong as often as target allows."""
     count = sum(at >= threshold for at in scores)
-    return binomial_tail(
-        count, sum(not row.right and at >= threshold for row, at in zip(rows, scores, strict=True)), target
-    )
-
-
-def binomial_tail(trials: int, at_most: int, chance: float) -> float:
-    """P(X <= at_most) of Binomial(trials, chance), exact."""
-    return math.fsum(
-        math.exp(
-            math.lgamma(trials + 1)
-            - math.lgamma(k + 1)
-            - math.lgamma(trials - k + 1)
-            + k * math.log(chance)
-            + (trials - k) * math.log1p(-chance)
-        )
-        for k in range(at_most + 1)
+    return binomial_at_most(
+        sum(not row.right and at >= threshold for row, at in zip(rows, scores, strict=True)), count, target
     )
 
 
@@ -305,7 +292,7 @@ def try_splits(rows: list[Row], names: list[str], target: float, splits: int) ->
         count = sum(at >= threshold for at in scores)
         bad = round(out["wrong_among_released"] * count)
         # The measured rows are few: only so many wrong ones that luck cannot explain them refute the promise.
-        refuted += 1 - binomial_tail(count, bad - 1, target) <= RISK
+        refuted += 1 - binomial_at_most(bad - 1, count, target) <= RISK
         # Drawn with replacement, the choosing rows are a true sample, and the rows drawn from the whole truth.
         all_rows = split.choose + split.test
         drawn = Split(split.fit, chance.choices(all_rows, k=len(split.choose)), [])

@@ -181,6 +181,7 @@ export function open(main, { query, signal, who }) {
 function showLoad(node, queues) {
   if (node.dataset.shown === JSON.stringify(queues)) return;
   node.dataset.shown = JSON.stringify(queues);
+  const loaded = queues.filter((queue) => queue.waiting || queue.state === "BREACHING");
   fill(node,
     queues.filter((queue) => queue.state === "BREACHING").map((queue) =>
       el("p", { class: "banner bad" },
@@ -188,8 +189,8 @@ function showLoad(node, queues) {
         `, where ${plural(queue.waiting, "review waits", "reviews wait")}`,
         ` and each should be read within ${duration(queue.sla_seconds)}. Until it is back in time, `,
         queue.gives ? GIVES[queue.gives] ?? words(queue.gives) : "some answers come late", ".")),
-    queues.length > 0 &&
-      el("ul", { class: "tiles" }, queues.map((queue) =>
+    loaded.length > 0 &&
+      el("ul", { class: "tiles" }, loaded.map((queue) =>
         el("li", { class: queue.state === "BREACHING" ? "breaching" : "" },
           el("span", { class: "tile-name" }, name(spoken(queue.use_case)), el("span", { class: "sub" }, name(queue.tenant))),
           el("b", { class: "figure" }, queue.waiting, el("span", {}, " waiting")),

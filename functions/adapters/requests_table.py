@@ -124,7 +124,7 @@ def plant(request: Request, review: dict, kept: dict, keep_days: int, now: float
         **kept,
         "status": PLANTED,
         "admitted_at": iso(now),
-        "review": review,
+        "review": as_item(review),
         "expires_at": int(now) + keep_days * DAY_SECONDS,
         **_sweep_attributes(request.key, now + REVIEW_START_SECONDS),
     }
@@ -249,6 +249,11 @@ def _listed(request_key: str, outcome_at: str) -> dict:
 def decimal(value: float) -> Decimal:
     """A float as DynamoDB keeps numbers."""
     return Decimal(str(value))
+
+
+def as_item(value: dict) -> dict:
+    """A map of JSON in the numbers of DynamoDB."""
+    return {name: decimal(each) if isinstance(each, float) else each for name, each in value.items()}
 
 
 def as_json(item: dict | None) -> dict | None:

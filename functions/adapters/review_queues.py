@@ -46,4 +46,8 @@ def page(
 
 def claimed(caller: Caller, now: float, limit: int = 100) -> list[dict]:
     """The reviews that a caller holds a claim on, the latest first."""
-    return [each for each in reviews_table.of_person(caller.user_id, "claim", "~", limit) if is_claimed(each, iso(now))]
+    return [
+        each
+        for each in reviews_table.of_person(caller.user_id, "claim", "~", limit)
+        if is_claimed(each, iso(now)) and caller.sees(each["tenant"], each["use_case"])
+    ]

@@ -32,8 +32,9 @@ def summary_of(review: dict, caller: Caller, now: float) -> dict:
 def visible_review(review_id: str, caller: Caller) -> tuple[dict, dict]:
     """The review and its request, if the caller may see them; another tenant's looks like one that does not exist."""
     caller.require("reviewers", "leads")
-    review = reviews_table.find(review_id)
-    if review is None or not caller.sees(review.get("tenant"), review.get("use_case")):
+    review = reviews_table.find(review_id) or {}
+    # A verdict's place in its giver's history is in the table as well, and is no review.
+    if "status" not in review or not caller.sees(review["tenant"], review["use_case"]):
         raise Refused(404, "NOT_FOUND", "There is no review with this id.")
     if is_own(review, caller):
         raise Refused(403, "FORBIDDEN", "This review is of a request of your own.")

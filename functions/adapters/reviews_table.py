@@ -90,6 +90,7 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request
     ).split()
     first = {name: review[name] for name in kept if name in review} | {
         "confidence": requests_table.decimal(review["confidence"]),
+        "audit_share": requests_table.decimal(review["audit_share"]),
         "requested_by": requested_by,
         "expires_at": int(now) + review["review_days"] * DAY_SECONDS,
     }

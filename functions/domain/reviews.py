@@ -167,6 +167,7 @@ def plan_review(kind: Kind, use_case: UseCase, blind_chance: float, second_chanc
         "claim_seconds": rules.claim_seconds,
         "due_notice_seconds": rules.due_notice_seconds,
         "on_silence": rules.on_silence,
+        "audit_share": rules.audit_share,
         "review_days": use_case.review_days,
     }
 

@@ -68,7 +68,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
             "confidence": confidence,
             **plan_review(kind, use_case, chance(), chance()),
         }
-        attributes["review"] = review | {"confidence": decimal(confidence)}
+        attributes["review"] = requests_table.as_item(review)
         if passages := [passage["GuardContent"]["Text"]["Text"] for passage in event["passages"]]:
             attributes |= payloads.keep("retrieved", request["request_key"], json.dumps(passages, ensure_ascii=False))
         sweep_at = moment + REVIEW_START_SECONDS

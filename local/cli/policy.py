@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from local.cli import render
 from local.cli.exits import Exit, Problem, command
-from local.cli.target import ROOT, EndpointOption, JsonOption, StackOption, Target, reach
+from local.cli.target import ROOT, EndpointOption, JsonOption, StackOption, Target, import_rules, reach
 
 _RUNNING = ("VALIDATING", "DEPLOYING", "BAKING", "ROLLING_BACK")
 
@@ -102,8 +101,7 @@ def show(as_json: JsonOption = False, stack: StackOption = None, endpoint: Endpo
 
 def check_document(document: Any) -> None:
     """Refuse a document that breaks the schema or contradicts itself, by the very rules of the functions."""
-    if (functions := str(ROOT / "functions")) not in sys.path:
-        sys.path.insert(0, functions)
+    import_rules()
     from adapters import schemas
     from domain.policy import Policy, PolicyInvalid
 

@@ -37,6 +37,12 @@ EndpointOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 
+def import_rules() -> None:
+    """Let the functions' own modules be imported: what they decide by is not written twice."""
+    if (functions := str(ROOT / "functions")) not in sys.path:
+        sys.path.insert(0, functions)
+
+
 class Target:
     """The stack's outputs, clients of its services, and its HTTP API."""
 
