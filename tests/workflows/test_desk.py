@@ -540,6 +540,7 @@ def test_an_audit_nobody_judges_lapses_in_silence(bulwark):
     fail_function(bulwark, "AwaitReviewerFunction", "ResourceNotFoundException")
 
     record = bulwark.outcome(bulwark.send("audited"), "COMPLETED")
+    bulwark.states(record["request_id"])
 
     assert bulwark.review_states(record["review"]["review_id"])[-2:] == ["RecordDecision", "ReturnDecision"]
     after = bulwark.record(record["request_id"])
