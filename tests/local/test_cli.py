@@ -27,7 +27,10 @@ ANSWERED = {"RELEASED", "HELD"}
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
-    policy, replay = ROOT / "policies" / "runtime.json", OWN_QUESTIONS
+    policy, replay = json.loads((ROOT / "policies" / "runtime.json").read_text()), OWN_QUESTIONS
+    for use_case in policy["use_cases"].values():
+        # What chance picks would come and go from run to run.
+        use_case["review"] |= {"audit_share": 0, "blind_share": 0, "second_reviewer_share": 0}
     with start(template=ROOT / "template.yaml", policy=policy, replay=replay, schedules=False) as running:
         yield running
 
@@ -65,9 +68,16 @@ def sent(told: Callable[..., object], tmp_path_factory: pytest.TempPathFactory) 
 def held(sent: dict, told: Callable[..., object]) -> dict:
     """An answer that waits for a person."""
     deadline = time.monotonic() + 20
-    while not (found := told("reviews")) and time.monotonic() < deadline:
+    while not (found := [one for one in told("reviews") if "claimed_by" not in one]) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found[0]
+
+
+def wait_for(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def lines(path: Path, *values: dict) -> Path:
@@ -211,6 +221,38 @@ def test_a_rejection_refuses_the_request(held, bulwark, told):
 
 def test_a_decision_on_another_draft_is_refused(held, bulwark):
     assert "DRAFT_CHANGED" in bulwark("review", held["review_id"], "approve", "--digest", "0" * 64, ends=4).stderr
+
+
+def test_a_review_is_escalated_and_a_lead_decides(held, bulwark, told):
+    assert told("review", held["review_id"], "escalate", "--comment", "beyond me")["next"] == "lead"
+
+    def at_lead() -> bool:
+        return held["review_id"] in {
+            one["review_id"] for one in told("reviews", "--as", "lead") if one["tier"] == "lead"
+        }
+
+    wait_for(at_lead)
+    assert "needs membership in leads" in bulwark("review", held["review_id"], ends=4).stderr
+    told("review", held["review_id"], "reject", "--as", "lead")
+
+    assert outcome(told, held["request_id"], "REFUSED")["decided_by"] == "lead"
+
+
+def test_planted_answers_wait_among_the_others_and_are_no_requests(bulwark, told, tmp_path):
+    bad = {"use_case": "general_question", "query": "Is 91 prime?", "answer": "Yes, 91 is prime."}
+
+    [planted] = told("plant", lines(tmp_path / "bad.jsonl", bad))
+
+    wait_for(lambda: planted["review_id"] in {one["review_id"] for one in told("reviews")})
+    assert planted["request_id"] not in {one["request_id"] for one in told("requests", "--limit", "1000")}
+    told("review", planted["review_id"], "reject")
+
+
+def test_a_use_case_that_nobody_judged_proves_no_threshold(bulwark, told):
+    refused = bulwark("calibrate", "policy_advice", ends=1)
+
+    assert "prove no threshold" in refused.stderr and "judged" in refused.stderr
+    assert "it has general_question" in bulwark("calibrate", "horoscopes", ends=2).stderr
 
 
 # --- the dead-letter queue -------------------------------------------------------------------------
