@@ -13,10 +13,15 @@ let filters = {};
 /** The queue's address, with the filters last used. */
 export const queueHash = () => hashWith("#/queue", filters);
 
+// The same until it has an answer, so that a claim whose answer was lost is not made twice.
+let attempt = null;
+
 /** Claims the most urgent free review of the filtered queue and opens it. */
 export async function claimNext() {
   const wanted = Object.fromEntries(Object.entries(filters).filter(([key, value]) => value && key !== "claimed"));
-  const { review } = await api.post("/reviews/claim", wanted);
+  attempt ??= crypto.randomUUID();
+  const { review } = await api.post("/reviews/claim", { ...wanted, attempt });
+  attempt = null;
   if (review) {
     go(`#/reviews/${encodeURIComponent(review.review_id)}`);
     return;

@@ -10,9 +10,9 @@ from domain.callers import Caller
 from domain.reviews import Change, ReviewConflict
 
 
-def claim(review: dict, caller: Caller, now: float) -> dict:
+def claim(review: dict, caller: Caller, now: float, attempt: str | None = None) -> dict:
     until = iso(now + int(review["claim_seconds"]))
-    return _change(review, lambda found: reviews.claim(found, caller, iso(now), until))
+    return _change(review, lambda found: reviews.claim(found, caller, iso(now), until, attempt))
 
 
 def release(review: dict, caller: Caller) -> dict:

@@ -12,7 +12,8 @@ from domain.requests import invalid
 
 # So many others may be at the same queue at once; who finds them all ahead asks again.
 CANDIDATES = 50
-FILTERS = {"tenant", "use_case", "tier"}
+FIELDS = {"tenant", "use_case", "tier", "attempt"}
+MAX_ATTEMPT = 64
 
 logger = Logger()
 
@@ -21,14 +22,21 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads")
-    moment, filters = now(), body_of(event) if event.get("body") else {}
-    if not isinstance(filters, dict) or set(filters) - FILTERS or not all(isinstance(v, str) for v in filters.values()):
-        raise invalid("body", f"may hold {', '.join(sorted(FILTERS))}, each a text")
+    moment, body = now(), body_of(event) if event.get("body") else {}
+    if not isinstance(body, dict) or set(body) - FIELDS or not all(isinstance(v, str) for v in body.values()):
+        raise invalid("body", f"may hold {', '.join(sorted(FIELDS))}, each a text")
+    filters, attempt = body, body.get("attempt")
+    if attempt is not None and not 0 < len(attempt) <= MAX_ATTEMPT:
+        raise invalid("attempt", f"must be a text of 1 to {MAX_ATTEMPT} characters, another one for each claim")
+    # Sent again since its answer was lost, it gets what it got: else that would be nobody's until the claim runs out.
+    for review in review_queues.claimed(caller, moment) if attempt else ():
+        if review.get("claim_attempt") == attempt:
+            return respond(200, {"review": summary_of(review, caller, moment)})
     found, _ = review_queues.page(policy.current(), caller, filters, "", CANDIDATES, moment, free_only=True)
     for review in found:
         try:
             # The index is behind the table, and others are faster: the table decides whose it is.
-            claimed = claim(review, caller, moment)
+            claimed = claim(review, caller, moment, attempt)
         except Refused:
             continue
         logger.info("review claimed", review_id=claimed["review_id"], claimed_until=claimed["claimed_until"])

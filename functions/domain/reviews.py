@@ -58,7 +58,7 @@ class Next(StrEnum):
 
 REASON_CODES = ("WRONG", "UNGROUNDED", "UNSAFE", "OFF_TOPIC", "POLICY", "OTHER")
 VERDICTS = (Decision.APPROVE, Decision.EDIT, Decision.REJECT)
-_CLAIM = ("claimed_by", "claimed_by_name", "claimed_at", "claimed_until", "person", "person_at")
+_CLAIM = ("claimed_by", "claimed_by_name", "claimed_at", "claimed_until", "person", "person_at", "claim_attempt")
 _QUEUE = ("queue", "queue_position")
 
 
@@ -206,8 +206,11 @@ def actions_of(review: dict, caller: Caller) -> list[str]:
     return [each for each in Decision if each != Decision.ESCALATE or review["tier"] != Tier.LEAD]
 
 
-def claim(review: dict, caller: Caller, now_iso: str, until_iso: str) -> Change:
-    """Give a review to one person for a while, or longer; raises ReviewConflict."""
+def claim(review: dict, caller: Caller, now_iso: str, until_iso: str, attempt: str | None = None) -> Change:
+    """Give a review to one person for a while, or longer; raises ReviewConflict.
+
+    An attempt to claim whatever is next is kept, so that its repeat finds what it got.
+    """
     _check_takeable(review, caller)
     mine = review.get("claimed_by") == caller.user_id
     if is_claimed(review, now_iso) and not mine:
@@ -221,6 +224,7 @@ def claim(review: dict, caller: Caller, now_iso: str, until_iso: str) -> Change:
             "claimed_until": until_iso,
             "person": caller.user_id,
             "person_at": f"claim#{begun}",
+            **({"claim_attempt": attempt} if attempt else {}),
         }
     )
 
@@ -285,6 +289,8 @@ def open_tier(
         if review["next"] != tier:
             raise MovedOn(review["next"])
         return Change(opened, ("next", "due_noticed_at"))
+    if list(Tier).index(tier) < list(Tier).index(review["tier"]):  # a delivery that was overtaken takes nothing back
+        raise MovedOn(review["tier"])
     if review["tier"] == tier:  # opened before, and the process that was to say so has died
         return Change(opened)
     return Change({**opened, "overdue_at": now_iso}, (*_CLAIM, "due_noticed_at"))

@@ -97,6 +97,17 @@ def test_everybody_who_asks_for_the_next_one_gets_another(bulwark):
     assert {one["review_id"] for one in mine["reviews"]} & expected
 
 
+def test_a_claim_whose_answer_was_lost_is_found_again(bulwark):
+    expected = {open_for(bulwark, "blind")[1] for _ in range(2)}
+    body = {"use_case": "blind", "attempt": "lost-1"}
+
+    first, again = (bulwark.call("POST", "/reviews/claim", body, user="SecondLead")[1]["review"] for _ in range(2))
+    _, other = bulwark.call("POST", "/reviews/claim", body | {"attempt": "lost-2"}, user="SecondLead")
+
+    assert first["review_id"] == again["review_id"]
+    assert {first["review_id"], other["review"]["review_id"]} == expected
+
+
 # --- Tiers ------------------------------------------------------------------------------------
 
 
