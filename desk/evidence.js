@@ -1,6 +1,6 @@
 // A review's evidence: the conversation, the draft with its marks, the passages, earlier opinions, the signals.
 
-import { showDiff } from "./diff.js";
+import { showDiff, wordDiff } from "./diff.js";
 import { card, el, name, prose } from "./dom.js";
 import { when } from "./time.js";
 import { plural, signalName, whyHere, words } from "./words.js";
@@ -49,14 +49,14 @@ export function passagesCard(passages) {
       : el("p", { class: "sub" }, "The answer was given without sources: judge it by what you know."));
 }
 
-export function opinionsCard(opinions) {
+export function opinionsCard(opinions, draft) {
   return opinions.length > 0 && card("opinions", "Earlier opinions",
     el("ol", {}, opinions.map((opinion) => el("li", {},
       el("p", {}, el("b", {}, words(opinion.decision)),
         opinion.reason_code && `, ${words(opinion.reason_code).toLowerCase()}`,
         el("span", { class: "sub" }, words(opinion.tier), ", ", when(opinion.given_at))),
       opinion.comment && prose(opinion.comment),
-      opinion.diff?.length > 0 && el("div", { class: "diff" }, prose(showDiff(opinion.diff)))))));
+      opinion.edited && el("div", { class: "diff" }, prose(showDiff(wordDiff(draft, opinion.edited))))))));
 }
 
 /** Why a person reads this, or why they are not told. */

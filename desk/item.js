@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { button, card, el, facts, field, fill, head, name, prose } from "./dom.js";
-import { showDiff } from "./diff.js";
+import { showDiff, wordDiff } from "./diff.js";
 import { commentField, makeEditor, reasonField, typedText } from "./editor.js";
 import { draftCard, earlierTurns, opinionsCard, passagesCard, signalsCard, whyNote } from "./evidence.js";
 import { claim, claimNext, queueHash, risk } from "./queue.js";
@@ -90,8 +90,8 @@ export function open(main, { id, signal, who }) {
   }
 
   function showEvidence(isChanged) {
-    const { query, history, passages, draft, sentences, opinions, diff } = review;
-    const key = JSON.stringify([query, history, passages, draft, sentences, opinions, diff, editing]);
+    const { query, history, passages, draft, sentences, opinions, edited } = review;
+    const key = JSON.stringify([query, history, passages, draft, sentences, opinions, edited, editing]);
     if (key === evidenceShown) return;
     evidenceShown = key;
     if (isChanged) closeDialogs();
@@ -101,8 +101,8 @@ export function open(main, { id, signal, who }) {
       earlierTurns(history ?? []),
       card("question", "Question", prose(query ?? "")),
       draftCard(review, editing && editor.node),
-      diff?.length > 0 && card("edits", "What an editor changed", prose(showDiff(diff))),
-      opinionsCard(opinions ?? []),
+      edited && card("edits", "What an editor changed", prose(showDiff(wordDiff(draft, edited)))),
+      opinionsCard(opinions ?? [], draft),
       passagesCard(passages ?? []),
       signalsCard(Object.entries(review.signals ?? {})));
     editor.preview();

@@ -3,7 +3,7 @@
 import os
 
 from adapters import requests_table
-from adapters.dynamodb import get
+from adapters.dynamodb import client, get
 from domain.requests import Status
 
 
@@ -14,14 +14,10 @@ def find(key: str) -> dict | None:
     return record if record and record["status"] == Status.COMPLETED else None
 
 
-def pointed(key: str, request_key: str, expires_at: int) -> dict:
-    """An action that has a question's key lead to a request, for the transaction that releases its answer."""
-    return {
-        "Put": {
-            "TableName": _table(),
-            "Item": {"answer_key": key, "request_key": request_key, "expires_at": expires_at},
-        }
-    }
+def keep(record: dict) -> None:
+    """Have a question's key lead to the request that answered it."""
+    item = {name: record[name] for name in ("answer_key", "request_key", "expires_at")}
+    client.put_item(TableName=_table(), Item=item)
 
 
 def _table() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters.payloads import PayloadGone
 from domain.callers import Caller, Forbidden
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
@@ -36,6 +37,8 @@ def answers(function: Callable[[dict, Caller], dict]) -> Callable[[dict, LambdaC
             return unless_known(event, function(event, caller))
         except Forbidden as error:
             return respond(403, {"error": {"code": "FORBIDDEN", "message": str(error)}})
+        except PayloadGone:
+            return respond(410, {"error": {"code": "GONE", "message": "Its texts are past their retention, and gone."}})
         except RequestRefused as refusal:
             return respond(400, {"error": {"code": refusal.reason, "message": refusal.message, "field": refusal.field}})
         except Refused as refused:

@@ -3,8 +3,10 @@
 import heapq
 from collections.abc import Callable, Iterator
 
-# A page reads each partition this often at most: what its reader may not see is skipped, not read for ever.
+# A page reads each partition this often at most, each time further: what its reader may not see is skipped, not read
+# for ever.
 MOST_ROUNDS = 4
+GROWTH = 4
 
 Fetch = Callable[[str, int], list[dict]]
 
@@ -38,11 +40,12 @@ class _Reading:
         self.last, self.cut_off = after, False
 
     def __iter__(self) -> Iterator[dict]:
-        for _ in range(MOST_ROUNDS):
-            items = self._fetch(self.last, self._limit)
+        for round_ in range(MOST_ROUNDS):
+            limit = self._limit * GROWTH**round_
+            items = self._fetch(self.last, limit)
             for item in items:
                 self.last = item[self._key]
                 yield item
-            if len(items) < self._limit:
+            if len(items) < limit:
                 return
         self.cut_off = True

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -146,9 +146,8 @@ def record_outcome(
     status: Status,
     attributes: dict,
     sweep_at: float | None = None,
-    others: tuple[dict, ...] = (),
 ) -> dict | None:
-    """Record an admitted request's one outcome, free its place, and do others; gives the record that was first."""
+    """Record an admitted request's one outcome and free its place; gives the record that was first, if one was."""
     sweep = _sweep_attributes(request_key, sweep_at) if sweep_at else {}
     outcome = update(
         _table(),
@@ -160,7 +159,7 @@ def record_outcome(
     )
     free = update(os.environ["CONTROL_TABLE"], {"control_key": in_flight_key}, add={"count": -1})
     try:
-        transact([outcome, free, *others])
+        transact([outcome, free])
     except ConditionFailed as failed:
         return failed.item or {}
     return None
@@ -212,13 +211,14 @@ def due_for_sweep(now: float) -> Iterator[dict]:
 
 
 def outcomes_before(
-    tenants: list[str], before: str, limit: int, filters: Mapping[str, str]
+    tenants: list[str], before: str, limit: int, filters: Mapping[str, str], sees: Callable[[str, str], bool]
 ) -> tuple[list[dict], str | None]:
     """Outcomes of tenants, the latest first, and where to go on from if there may be more."""
     shards = [f"{tenant}#{shard}" for tenant in tenants for shard in range(OUTCOME_SHARDS)]
 
     def accept(record: dict) -> bool:
-        return all(filters.get(name, record[name]) == record[name] for name in ("status", "use_case"))
+        wanted = all(filters.get(name, record[name]) == record[name] for name in ("status", "use_case"))
+        return wanted and sees(record["tenant"], record["use_case"])
 
     fetches = [partial(_outcomes_page, shard) for shard in shards]
     return merged_page(fetches, "outcome_position", before or LAST, limit, accept, descending=True)

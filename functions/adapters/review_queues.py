@@ -27,18 +27,16 @@ def page(
 ) -> tuple[list[dict], str | None]:
     """Reviews behind a position in order of urgency, and the position to go on from if there may be more."""
     wanted = filters.get("tier")
-    tiers = [Tier.REVIEWER, Tier.LEAD] if caller.is_lead else [Tier.REVIEWER]
+    tiers = list(Tier) if caller.is_lead else [Tier.REVIEWER, Tier.SECOND]
     queues = [
         queue_name(tenant, use_case, tier)
         for tenant, use_case in places_of(rules, caller)
         if filters.get("tenant", tenant) == tenant and filters.get("use_case", use_case) == use_case
         for tier in tiers
-        if wanted is None or (tier == Tier.LEAD) == (wanted == Tier.LEAD)
+        if wanted in (None, tier)
     ]
 
     def accept(review: dict) -> bool:
-        if wanted and review["tier"] != wanted:
-            return False
         return may_take(review, caller) and not (free_only and is_claimed(review, iso(now)))
 
     return merged_page([partial(reviews_table.page, queue) for queue in queues], "queue_position", after, limit, accept)

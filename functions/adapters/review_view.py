@@ -6,9 +6,8 @@ from adapters import payloads, requests_table, reviews_table
 from adapters.clock import iso
 from adapters.http import Refused
 from domain.callers import Caller
-from domain.edits import diff
 from domain.grounding import marked_sentences
-from domain.reviews import Tier, actions_of, is_claimed, is_own, opinions_for
+from domain.reviews import Tier, actions_of, is_claimed, is_own, opinions_for, silence_means
 
 _SHOWN = (
     "review_id tenant use_case request_id risk_class status tier opened_at due_at blind decision decided_at".split()
@@ -56,27 +55,27 @@ def item_of(review: dict, request: dict, caller: Caller, now: float) -> dict:
         "draft": draft,
         "sentences": marked_sentences(draft, (passage["text"] for passage in passages)),
         "silence": _silence_of(review),
-        "opinions": [_opinion(each, draft) for each in opinions_for(review)],
+        "opinions": [_opinion(each) for each in opinions_for(review)],
         "shown_digest": reviews_table.digest_of(review, request),
         "may": actions_of(review, caller),
     }
     if not review["blind"]:
         shown |= {name: request[name] for name in ("model", "signals", "findings") if name in request}
     if edited := payloads.text_of(review, "answer"):
-        shown["diff"] = diff(draft, edited)
+        shown["edited"] = edited
     return shown
 
 
 def _silence_of(review: dict) -> dict:
     """What happens if nobody decides, and when; an audit says what a held answer would."""
     to_lead = review["tier"] != Tier.LEAD and review["lead_sla_seconds"]
-    return {"at": review["due_at"], "then": Tier.LEAD if to_lead else review["on_silence"]}
+    return {"at": review["due_at"], "then": Tier.LEAD if to_lead else silence_means(review, review["on_silence"])}
 
 
-def _opinion(verdict: dict, draft: str) -> dict:
+def _opinion(verdict: dict) -> dict:
     shown = {
         name: verdict[name] for name in ("tier", "decision", "reason_code", "comment", "given_at") if name in verdict
     }
     if edited := payloads.text_of(verdict, "answer"):
-        shown |= {"answer": edited, "diff": diff(draft, edited)}
+        shown["edited"] = edited
     return shown

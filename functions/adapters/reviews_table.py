@@ -6,13 +6,12 @@ Every write names the version it was decided on, so that the rules of domain/rev
 import os
 from collections.abc import Callable
 
-from adapters import answers_table, payloads, quality_table, requests_table
+from adapters import payloads, quality_table, requests_table
 from adapters.clock import epoch, iso
 from adapters.dynamodb import ConditionFailed, client, get, transact, update
 from adapters.requests_table import DAY_SECONDS, LAST
 from domain.callers import Caller
 from domain.errors import ReviewNotHeld, TableContended
-from domain.requests import Status
 from domain.reviews import (
     Change,
     Kind,
@@ -85,7 +84,7 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request
     # Risk goes first by a head start, not by a class of its own: whatever waits, its turn comes.
     position = f"{iso(due - review['head_start_seconds'])}#{review['review_id']}"
     kept = (
-        "kind tenant use_case request_id request_key answer_key risk_class reason on_silence second_reviewer blind "
+        "kind tenant use_case request_id request_key risk_class reason on_silence second_reviewer blind "
         "lead_sla_seconds claim_seconds due_notice_seconds"
     ).split()
     first = {name: review[name] for name in kept if name in review} | {
@@ -170,18 +169,22 @@ def keep_late(review_id: str, decision: ReviewDecision, decided_by: str, now: fl
     change(review_id, add)
 
 
-def end_in_silence(review: dict, decision: str, now: float, seen: dict | None = None) -> dict:
+def end_in_silence(review: dict, on_silence: str, now: float, abandoned: dict | None = None) -> dict:
     """End an open review as silence ends it, unless a person was first; gives the review, though it never opened.
 
-    Where `seen` is given, only if the review is still as it was then.
+    One that moves on between tiers is left to its workflow. An `abandoned` one, as it was when its workflow was found
+    to be gone, is ended as well, if nothing has happened since.
     """
 
     def rule(found: dict | None) -> Change | None:
-        moved_on = seen and found and found["version"] != seen["version"]
-        return lapse(found, decision, iso(now)) if found and not moved_on else None
+        if not found:
+            return None
+        if abandoned:
+            return lapse(found, on_silence, iso(now)) if found["version"] == abandoned["version"] else None
+        return lapse(found, on_silence, iso(now)) if found["status"] == ReviewStatus.OPEN else None
 
     stored = change(review["review_id"], rule)
-    return stored or {**review, "status": ReviewStatus.LAPSED, "decision": decision, "decided_at": iso(now)}
+    return stored or {**review, "status": ReviewStatus.LAPSED, "decision": on_silence, "decided_at": iso(now)}
 
 
 def close(review: dict, request_key: str, now: float) -> bool:
@@ -201,8 +204,6 @@ def close(review: dict, request_key: str, now: float) -> bool:
     else:
         ended = requests_table.close_reviewed(request_key)
     actions = [ended]
-    if review["kind"] == Kind.HELD and ruling.status is Status.COMPLETED and "answer_key" in review:
-        actions.append(answers_table.pointed(review["answer_key"], request_key, review["expires_at"]))
     if "version" in review:  # it was opened at all
         actions.append(quality_table.counted(review, now))
         forgotten = update(_table(), {"review_id": review["review_id"]}, remove=("task_token",), add={"version": 1})

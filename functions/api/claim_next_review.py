@@ -10,8 +10,9 @@ from adapters.review_view import summary_of
 from domain.callers import Caller
 from domain.requests import invalid
 
-# So many others may be at the same queue at once; who finds them all ahead asks again.
-CANDIDATES = 50
+# So many others may be at the same queue at once; who finds them all ahead looks further.
+CANDIDATES = 25
+MOST_PAGES = 4
 FIELDS = {"tenant", "use_case", "tier", "attempt"}
 MAX_ATTEMPT = 64
 
@@ -32,13 +33,17 @@ def handler(event: dict, caller: Caller) -> dict:
     for review in review_queues.claimed(caller, moment) if attempt else ():
         if review.get("claim_attempt") == attempt:
             return respond(200, {"review": summary_of(review, caller, moment)})
-    found, _ = review_queues.page(policy.current(), caller, filters, "", CANDIDATES, moment, free_only=True)
-    for review in found:
-        try:
-            # The index is behind the table, and others are faster: the table decides whose it is.
-            claimed = claim(review, caller, moment, attempt)
-        except Refused:
-            continue
-        logger.info("review claimed", review_id=claimed["review_id"], claimed_until=claimed["claimed_until"])
-        return respond(200, {"review": summary_of(claimed, caller, moment)})
+    after: str | None = ""
+    for _ in range(MOST_PAGES):
+        found, after = review_queues.page(policy.current(), caller, filters, after, CANDIDATES, moment, free_only=True)
+        for review in found:
+            try:
+                # The index is behind the table, and others are faster: the table decides whose it is.
+                claimed = claim(review, caller, moment, attempt)
+            except Refused:
+                continue
+            logger.info("review claimed", review_id=claimed["review_id"], claimed_until=claimed["claimed_until"])
+            return respond(200, {"review": summary_of(claimed, caller, moment)})
+        if after is None:
+            break
     return respond(200, {"review": None})

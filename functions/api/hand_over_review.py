@@ -9,6 +9,7 @@ from adapters.review_claims import hand_over
 from adapters.review_view import summary_of, visible_review
 from domain.callers import Caller
 from domain.requests import invalid
+from domain.reviews import CANNOT_TAKE
 
 logger = Logger()
 
@@ -22,8 +23,7 @@ def handler(event: dict, caller: Caller) -> dict:
         raise invalid("to", "must be a colleague's user name, and the only field")
     colleague = users.find(body["to"])
     if colleague is None:
-        # The same as for somebody who does not review this: who else there is, is nobody's to find out.
-        raise Refused(409, "NOT_A_REVIEWER", "There is no such reviewer of this use case of this tenant.")
+        raise Refused(409, *CANNOT_TAKE)
     review = hand_over(review, caller, colleague, moment)
     logger.info("review handed over", review_id=review["review_id"], to=colleague.user_id)
     return respond(200, summary_of(review, caller, moment))

@@ -18,6 +18,13 @@ def handler(event: dict, caller: Caller) -> dict:
     request_id = event["pathParameters"]["request_id"]
     for tenant in caller.tenants:
         record = requests_table.find(request_key(tenant, request_id))
-        if record and record["status"] != requests_table.PLANTED:
+        if record and _may_see(record, caller):
             return respond(200, view_of(record, caller.user_id))
     raise Refused(404, "NOT_FOUND", "There is no request with this id.")
+
+
+def _may_see(record: dict, caller: Caller) -> bool:
+    """Whoever reviews sees only their own: what became of a request is what a blind review must not tell."""
+    if record["status"] == requests_table.PLANTED or not caller.sees(record["tenant"], record["use_case"]):
+        return False
+    return record.get("user_id") == caller.user_id or not caller.groups & {"reviewers", "leads"}

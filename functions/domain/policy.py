@@ -187,4 +187,8 @@ def _review_rules(raw: dict, where: str) -> ReviewRules:
             f"{where}.review.overload.confidence_floor: {overload.confidence_floor} is above the use case's "
             f"confidence_threshold of {raw['confidence_threshold']}; a long queue cannot be helped by more reviews"
         )
+    if raw["review"]["audit_share"] and not raw["review"]["blind_share"]:
+        raise PolicyInvalid(
+            f"{where}.review.blind_share: is 0, so that a blind review could only be an audit, and would tell so"
+        )
     return ReviewRules(**raw["review"] | {"overload": overload})

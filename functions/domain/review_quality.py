@@ -35,6 +35,8 @@ def tally_of(review: dict) -> dict[str, int]:
         count("audits_wrong", 0 if accepted else 1)
     elif review["kind"] == Kind.AUDIT:
         count("audits_lapsed")
+    # What silence ended is nobody's work: only this tells how quickly people work a queue off.
+    count("decided", 0 if lapsed else 1)
     verdicts = review.get("verdicts", [])
     if review["kind"] != Kind.PLANTED and (pair := pair_of(verdicts)):
         first, second = (each["decision"] == Decision.APPROVE for each in pair)

@@ -16,6 +16,7 @@ from domain.policy import UseCase
 from domain.requests import Reason, Status
 
 MAX_COMMENT = 4000
+MAX_ANSWER = 100_000
 # So many people may say that they cannot judge before a lead is asked.
 CANNOT_JUDGE_BEFORE_LEAD = 2
 
@@ -58,6 +59,8 @@ class Next(StrEnum):
 
 REASON_CODES = ("WRONG", "UNGROUNDED", "UNSAFE", "OFF_TOPIC", "POLICY", "OTHER")
 VERDICTS = (Decision.APPROVE, Decision.EDIT, Decision.REJECT)
+# One answer for whoever it is: who exists, who has judged and whose request it is, is nobody's to find out.
+CANNOT_TAKE = ("NOT_A_REVIEWER", "Nobody of this name can take this review.")
 _CLAIM = ("claimed_by", "claimed_by_name", "claimed_at", "claimed_until", "person", "person_at", "claim_attempt")
 _QUEUE = ("queue", "queue_position")
 
@@ -122,6 +125,8 @@ def read_decision(body: object) -> ReviewDecision:
         raise DecisionInvalid("reason_code", f"goes with REJECT, and REJECT needs one of {', '.join(REASON_CODES)}")
     if "reason_code" in body and body["reason_code"] not in REASON_CODES:
         raise DecisionInvalid("reason_code", f"must be one of {', '.join(REASON_CODES)}")
+    if len(body.get("answer", "")) > MAX_ANSWER:
+        raise DecisionInvalid("answer", f"is longer than {MAX_ANSWER} characters")
     if len(body.get("comment", "")) > MAX_COMMENT:
         raise DecisionInvalid("comment", f"is longer than {MAX_COMMENT} characters")
     return ReviewDecision(
@@ -159,8 +164,7 @@ def plan_review(kind: Kind, use_case: UseCase, blind_chance: float, second_chanc
         "use_case": use_case.name,
         "risk_class": use_case.risk_class.name,
         "blind": kind is not Kind.HELD or blind_chance < rules.blind_share,
-        "second_reviewer": kind is not Kind.PLANTED
-        and (use_case.risk_class.second_reviewer or second_chance < rules.second_reviewer_share),
+        "second_reviewer": use_case.risk_class.second_reviewer or second_chance < rules.second_reviewer_share,
         "head_start_seconds": use_case.risk_class.head_start_seconds,
         "reviewer_sla_seconds": rules.reviewer_sla_seconds,
         "lead_sla_seconds": rules.lead_sla_seconds,
@@ -176,8 +180,8 @@ def plan_review(kind: Kind, use_case: UseCase, blind_chance: float, second_chanc
 
 
 def queue_name(tenant: str, use_case: str, tier: str) -> str:
-    """A tenant's queue of one use case; a second reviewer takes from the same one as the first."""
-    return f"{tenant}#{use_case}#{Tier.LEAD if tier == Tier.LEAD else Tier.REVIEWER}"
+    """A tenant's queue of one use case and tier: who has judged once is not led past it again at the second one."""
+    return f"{tenant}#{use_case}#{tier}"
 
 
 def is_claimed(review: dict, now_iso: str) -> bool:
@@ -239,10 +243,9 @@ def release(review: dict, caller: Caller) -> Change:
 def hand_over(review: dict, caller: Caller, to: Caller, now_iso: str, until_iso: str) -> Change:
     """Give one's claim to somebody else who may have it; raises ReviewConflict."""
     release(review, caller)
-    if not to.groups & {"reviewers", "leads"} or not to.sees(review["tenant"], review["use_case"]):
-        raise ReviewConflict("NOT_A_REVIEWER", f"{to.name} does not review this use case of this tenant.")
-    if not may_take(review, to):
-        raise ReviewConflict("NOT_A_REVIEWER", f"{to.name} may not decide on this review.")
+    reviews_this = to.groups & {"reviewers", "leads"} and to.sees(review["tenant"], review["use_case"])
+    if not reviews_this or not may_take(review, to):
+        raise ReviewConflict(*CANNOT_TAKE)
     return claim(Change(remove=_CLAIM).applied_to(review), to, now_iso, until_iso)
 
 
@@ -290,6 +293,8 @@ def open_tier(
             raise MovedOn(review["next"])
         return Change(opened, ("next", "due_noticed_at"))
     if list(Tier).index(tier) < list(Tier).index(review["tier"]):  # a delivery that was overtaken takes nothing back
+        raise MovedOn(review["tier"])
+    if list(Tier).index(tier) < list(Tier).index(review["tier"]):  # an attempt that hung while the review went on
         raise MovedOn(review["tier"])
     if review["tier"] == tier:  # opened before, and the process that was to say so has died
         return Change(opened)
@@ -366,13 +371,19 @@ def pair_of(verdicts: Iterable[dict]) -> tuple[dict, dict] | None:
     return (judged[0], judged[1]) if len(judged) > 1 else None
 
 
-def lapse(review: dict, decision: str, now_iso: str) -> Change | None:
-    """End a review as silence ends it; nothing to change where a person was first."""
+def silence_means(review: dict, on_silence: str) -> str:
+    """What silence decides: never against a person who looked and did not approve."""
+    spoken = {verdict["decision"] for verdict in review.get("verdicts", ())}
+    return Decision.REJECT if spoken - {Decision.APPROVE, Decision.CANNOT_JUDGE} else on_silence
+
+
+def lapse(review: dict, on_silence: str, now_iso: str) -> Change | None:
+    """End a review as silence ends it; nothing to change where it has ended."""
     if review["status"] not in (ReviewStatus.OPEN, ReviewStatus.ANSWERED):
         return None
     ended = {
         "status": ReviewStatus.LAPSED,
-        "decision": decision,
+        "decision": silence_means(review, on_silence),
         "decided_at": now_iso,
         "overdue_at": now_iso,
         "next": Next.DONE,

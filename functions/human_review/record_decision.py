@@ -5,6 +5,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import reviews_table
 from adapters.clock import now
+from domain.reviews import Next, ReviewStatus
 
 logger = Logger()
 
@@ -14,6 +15,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
     moment = now()
     known = {"review_id": event["review_id"], "kind": event["kind"]}
     review = reviews_table.end_in_silence(known, event["on_silence"], moment)
+    if review["status"] == ReviewStatus.ANSWERED:
+        # A verdict was given while the token ran out: it is for the next tier, and not for silence.
+        return {"status": review["status"], "next": review["next"]}
     ended = reviews_table.close(review, event["request_key"], moment)
     logger.info(
         "decision recorded" if ended else "decision stood already",
@@ -21,4 +25,4 @@ def handler(event: dict, context: LambdaContext) -> dict:
         decision=review["decision"],
         status=review["status"],
     )
-    return {"status": review["status"], "decision": review["decision"]}
+    return {"status": review["status"], "next": Next.DONE}

@@ -61,7 +61,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
         claim = _refuse(refusal, event, tenant, detail, rules, execution_name, moment)
         return _answered(claim)
 
-    if not claim.ours and claim.record["body_digest"] != request.body_digest:
+    taken = claim.record["status"] == requests_table.PLANTED or claim.record["body_digest"] != request.body_digest
+    if not claim.ours and taken:
         claim = _refuse_conflict(request, rules, execution_name, moment)
         return _answered(claim)
     if not claim.ours or claim.record["status"] != Status.ADMITTED:

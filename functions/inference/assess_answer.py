@@ -6,9 +6,9 @@ from secrets import SystemRandom
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import answers_table, payloads, policy, requests_table
+from adapters import payloads, policy, requests_table
 from adapters.clock import iso, now
-from adapters.requests_table import DAY_SECONDS, REVIEW_START_SECONDS, decimal
+from adapters.requests_table import REVIEW_START_SECONDS, decimal
 from domain.answers import Answer, cost_of, cost_of_chain
 from domain.confidence import confidence_of, signals_of
 from domain.outcomes import judge, review_id_of
@@ -49,6 +49,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "confidence": decimal(confidence),
         "findings": list(answer.findings),
     }
+    if "answer_key" in request:
+        attributes["answer_key"] = request["answer_key"]
     if use_case.deliver_answer:
         attributes["deliver"] = "event"
     if verdict.reason:
@@ -61,9 +63,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     if kind := kind_of(verdict.status, chance() < use_case.review.audit_share):
         review = {
             "review_id": review_id_of(request["request_key"]),
-            **{
-                name: request[name] for name in ("tenant", "request_id", "request_key", "answer_key") if name in request
-            },
+            **{name: request[name] for name in ("tenant", "request_id", "request_key") if name in request},
             "reason": verdict.reason,
             "confidence": confidence,
             **plan_review(kind, use_case, chance(), chance()),
@@ -81,12 +81,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
     else:
         attributes["decided_by"] = "policy"
 
-    others = ()
-    if verdict.status is Status.COMPLETED and "answer_key" in request:
-        expires_at = int(moment) + use_case.request_days * DAY_SECONDS
-        others = (answers_table.pointed(request["answer_key"], request["request_key"], expires_at),)
     first = requests_table.record_outcome(
-        request["request_key"], request["in_flight_key"], verdict.status, attributes, sweep_at, others
+        request["request_key"], request["in_flight_key"], verdict.status, attributes, sweep_at
     )
     if first is not None:
         # A retry of ours, or the sweeper, was first: its record is the outcome.

@@ -8,7 +8,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 
-from adapters import bus, dead_letters, payloads, requests_table
+from adapters import answers_table, bus, dead_letters, payloads, requests_table
 from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
 from domain.outcomes import ANNOUNCED, DETAIL_TYPES, announcement_of
@@ -20,7 +20,7 @@ _UNKNOWN_USE_CASE = {Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.UNKNO
 logger = Logger()
 _deserialize = TypeDeserializer().deserialize
 # What of a record is announced and measured; the rest of an image, its words above all, is not even read.
-_READ = (*ANNOUNCED, "request_key", "status", "admitted_at", "deliver", "answer", "answer_ref")
+_READ = (*ANNOUNCED, *"request_key status admitted_at deliver answer answer_ref answer_key expires_at".split())
 
 
 @logger.inject_lambda_context
@@ -48,6 +48,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     errors = bus.publish(entries)
     published = [record for record, error in zip(records, errors, strict=True) if not error]
     failed = [number for number, error in zip(numbers, errors, strict=True) if error]
+    _keep_answers(published)
     _measure(published)
     logger.info("outcomes published", request_ids=[record["request_id"] for record in published], failed=len(failed))
     # The stream comes back from the first one that failed; what follows it is announced again under the same id.
@@ -70,6 +71,16 @@ def _answer(record: dict) -> str | None:
         return None
     answer = payloads.text_of(record, "answer")
     return answer if answer and bus.fits({"answer": answer}) else None
+
+
+def _keep_answers(records: list[dict]) -> None:
+    """Let released answers be found again; one that cannot be kept is one that is not saved, and no more."""
+    for record in records:
+        if record["status"] == Status.COMPLETED and "answer_key" in record:
+            try:
+                answers_table.keep(record)
+            except Exception:
+                logger.exception("answer not kept", request_id=record["request_id"])
 
 
 def _park(record: dict, error: Exception) -> None:

@@ -63,9 +63,11 @@ def _sweep_review(record: dict, moment: float) -> str | None:
         _look_again(request_key, moment + REVIEW_START_SECONDS)
         return "reviews_started"
     if status == ReviewStatus.OPEN and epoch(review["due_at"]) + LAPSE_SECONDS > moment:
-        return None  # it came to its next tier after the request was read
+        # It came to its next tier meanwhile, and this look was put off less far than its people need.
+        _look_again(request_key, epoch(review["due_at"]) + LAPSE_SECONDS)
+        return None
     # The execution is gone, and nobody can answer it: an answer nobody looked at is not let out.
-    review = reviews_table.end_in_silence(planned, Decision.REJECT, moment, seen=review)
+    review = reviews_table.end_in_silence(planned, Decision.REJECT, moment, abandoned=review)
     if review["status"] not in (ReviewStatus.DECIDED, ReviewStatus.LAPSED):
         return None
     return "reviews_lapsed" if reviews_table.close(review, request_key, moment) else None

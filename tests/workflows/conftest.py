@@ -46,9 +46,11 @@ def policy_for_tests() -> dict:
     silent = {"reviewer_sla_seconds": 1, "lead_sla_seconds": 0}
     use_case("silence_rejects", review=silent)
     use_case("silence_approves", review=silent | {"on_silence": "APPROVE"})
+    two_silent = {"second_reviewer_share": 1, "reviewer_sla_seconds": 3, "lead_sla_seconds": 0, "on_silence": "APPROVE"}
+    use_case("silence_after_a_verdict", review=two_silent)
     use_case("escalating", review={"reviewer_sla_seconds": 1, "lead_sla_seconds": 600})
     use_case("two_eyes_more", review={"second_reviewer_share": 1})
-    use_case("audited", "sure", review={"audit_share": 1})
+    use_case("audited", "sure", review={"audit_share": 1, "blind_share": 1})
     use_case("blind", review={"blind_share": 1})
     use_case("storing", "sure", review={"overload": {"gives": "cache_only", "confidence_floor": 0}})
     use_case("refusing", review={"overload": {"gives": "refuse", "confidence_floor": 0}})

@@ -141,7 +141,7 @@ def test_where_two_differ_a_lead_sees_both_and_decides(bulwark):
     claim(bulwark, review_id, "Lead")
     _, shown = bulwark.call("GET", f"/reviews/{review_id}", user="Lead")
     assert [one["decision"] for one in shown["opinions"]] == ["EDIT", "REJECT"]
-    assert any(step[0] == "+" for step in shown["opinions"][0]["diff"])
+    assert shown["opinions"][0]["edited"] == "A ledger is a book of accounts."
     bulwark.decide(review_id, "EDIT", "Lead", answer="A ledger is a book.")
 
     record = bulwark.outcome(request_id, "COMPLETED")
@@ -149,7 +149,7 @@ def test_where_two_differ_a_lead_sees_both_and_decides(bulwark):
     draft = bulwark.review(review_id)["draft"]
     _, after = bulwark.call("GET", f"/reviews/{review_id}", user="Lead")
     assert after["draft"] == draft != record["answer"]
-    assert "".join(text for sign, text in after["diff"] if sign != "-") == record["answer"]
+    assert after["edited"] == record["answer"]
 
 
 def test_whoever_escalates_hands_it_to_a_lead_at_once(bulwark):
@@ -205,6 +205,29 @@ def test_a_verdict_on_what_has_changed_meanwhile_is_refused(bulwark):
 
     assert (status, refused["error"]["code"]) == (409, "DRAFT_CHANGED")
     assert bulwark.decide(review_id, "APPROVE")[0] == 200, "read again, it may be decided"
+
+
+def test_silence_never_lets_out_what_the_one_who_looked_rejected(bulwark):
+    request_id, review_id = open_for(bulwark, "silence_after_a_verdict")
+    bulwark.decide(review_id, "REJECT", reason_code="UNSAFE")
+
+    record = bulwark.outcome(request_id, "REFUSED", "COMPLETED")
+
+    assert (record["status"], record["reason"]) == ("REFUSED", "REVIEW_LAPSED")
+
+
+def test_a_verdict_as_the_time_runs_out_is_for_the_next_tier_and_not_for_silence(bulwark):
+    """The process that took it died before it resumed the review, and the token timed out."""
+    request_id, review_id = open_for(bulwark, "silence_after_a_verdict")
+    faults = [{"service": "states", "operation": "SendTaskSuccess", "error": "AccessDeniedException", "count": 1}]
+    bulwark.cloud.load_faults({"services": faults})
+    bulwark.decide(review_id, "APPROVE")
+
+    at_tier(bulwark, review_id, "second")
+    bulwark.decide(review_id, "APPROVE", "SecondReviewer")
+
+    assert bulwark.outcome(request_id, "COMPLETED")["decided_by"] == "second"
+    assert "RouteByRecord" in bulwark.review_states(review_id)
 
 
 # --- Audits and planted answers ------------------------------------------------------------------
@@ -265,6 +288,7 @@ def test_a_planted_answer_tells_who_looks(bulwark):
     assert planted_count == {"shown": 1, "missed": 1}
     _, own = bulwark.call("GET", "/quality", user="Reviewer")
     assert [set(row) for row in own["reviewers"]] == [{"reviewer", "decided", "mean_seconds"}]
+    assert not any({"planted", "audits"} & report.keys() for report in own["use_cases"])
     _, all_of_them = bulwark.call("GET", "/quality", user="Lead")
     row = next(row for row in all_of_them["reviewers"] if row["reviewer"] == "reviewer")
     assert row["planted_missed"] >= 1
@@ -553,6 +577,6 @@ def test_an_audit_nobody_judges_lapses_in_silence(bulwark):
     record = bulwark.outcome(bulwark.send("audited"), "COMPLETED")
     bulwark.states(record["request_id"])
 
-    assert bulwark.review_states(record["review"]["review_id"])[-2:] == ["RecordDecision", "ReturnDecision"]
+    assert bulwark.review_states(record["review"]["review_id"])[-2:] == ["RouteByRecord", "ReturnDecision"]
     after = bulwark.record(record["request_id"])
     assert after["status"] == "COMPLETED" and "sweep" not in after

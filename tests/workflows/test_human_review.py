@@ -20,6 +20,7 @@ def test_an_approved_answer_is_released_to_its_owner(bulwark):
         "AwaitReviewer",
         "RouteByVerdict",
         "RecordDecision",
+        "RouteByRecord",
         "ReturnDecision",
     ]
     types = [event["detail-type"] for event in bulwark.announced(request_id, "InferenceCompleted")]
@@ -95,6 +96,7 @@ def test_silence_of_the_reviewers_asks_a_lead_once(bulwark):
         "AwaitReviewer",
         "RouteByVerdict",
         "RecordDecision",
+        "RouteByRecord",
         "ReturnDecision",
     ]
 
@@ -107,9 +109,10 @@ def test_silence_ends_as_the_policy_says(bulwark):
 
     assert (refused["reason"], refused["decided_by"]) == ("REVIEW_LAPSED", "silence")
     assert released["decided_by"] == "silence"
-    assert bulwark.review_states(refused["review_id"])[-3:] == [
+    assert bulwark.review_states(refused["review_id"])[-4:] == [
         "RouteBySilence",
         "RecordDecision",
+        "RouteByRecord",
         "ReturnDecision",
     ]
 
@@ -141,6 +144,7 @@ def test_a_review_nobody_could_see_is_not_let_out_even_where_silence_approves(bu
         "ReceiveReview",
         "AwaitReviewer",
         "RecordDecision",
+        "RouteByRecord",
         "ReturnDecision",
     ]
 
