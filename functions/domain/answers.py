@@ -3,11 +3,13 @@
 import hashlib
 import json
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 
 from domain.policy import Model, UseCase
 
+SHAPE_BOUNDS = (80, 200, 400, 800, 1500, 3000, 6000)
 GUARDRAIL_INTERVENED = "guardrail_intervened"
 # The last line a prompt may ask for: the model's own estimate, cut off before anyone reads the answer.
 _STATED = re.compile(r"\**confidence:?\**:?[ \t]*([01](?:\.\d+)?|\.\d+)[ \t.]*\**", re.IGNORECASE)
@@ -65,6 +67,11 @@ def answer_key(use_case: UseCase, tenant: str, detail: dict) -> str:
     ]
     text = json.dumps(question, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return f"{tenant}#{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def shape_of(characters: int) -> int:
+    """Which of eight buckets of length an answer falls into: how they fill tells when a model writes otherwise."""
+    return bisect_right(SHAPE_BOUNDS, characters)
 
 
 def cost_of(model: Model, input_tokens: int, output_tokens: int) -> Decimal:

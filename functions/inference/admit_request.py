@@ -69,7 +69,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         return _answered(claim, duplicate=not claim.ours)
     key = answer_key(use_case, tenant.name, detail) if use_case.keeps_answers else None
     if mode.mode is Mode.CACHE_ONLY:
-        return _answer_from_store(claim, key, rules, mode, moment)
+        return _answer_from_store(claim, use_case, key, rules, mode, moment)
     # Not at INFO: AssessAnswer's line tells of the same request, and at a million of them a line has a price.
     logger.debug("request admitted", tenant=tenant.name, request_id=request.request_id, use_case=use_case.name)
     return {"admission": "ADMITTED", **_plan(request, detail, use_case, claim, mode, key)}
@@ -124,7 +124,9 @@ def _later(reason: Reason, why: str) -> RequestRefused:
     return RequestRefused(reason, message, retry_after_seconds=LATER_SECONDS)
 
 
-def _answer_from_store(claim: Claim, key: str | None, rules: Policy, mode: EffectiveMode, moment: float) -> dict:
+def _answer_from_store(
+    claim: Claim, use_case: UseCase, key: str | None, rules: Policy, mode: EffectiveMode, moment: float
+) -> dict:
     """Give the answer that the same question had before, or say that only such questions are answered now."""
     record = claim.record
     common = {"outcome_at": iso(moment), "policy_version": rules.version, "mode": mode.mode}
@@ -135,6 +137,7 @@ def _answer_from_store(claim: Claim, key: str | None, rules: Policy, mode: Effec
             {
                 "decided_by": "store",
                 "cost_usd": 0,
+                **({"deliver": "event"} if use_case.deliver_answer else {}),
                 **{name: earlier[name] for name in ("model", "confidence", "prompt_version") if name in earlier},
                 **payloads.keep("answer", record["request_key"], payloads.text_of(earlier, "answer") or ""),
             },

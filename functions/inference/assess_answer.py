@@ -42,6 +42,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "attempts": event["attempts"],
         "input_tokens": answer.input_tokens,
         "output_tokens": answer.output_tokens,
+        "answer_characters": len(answer.text),
         "cost_usd": cost_of_chain(rules.models, event["attempts"])
         + cost_of(rules.models[event["model"]], answer.input_tokens, answer.output_tokens),
         "stop_reason": answer.stop_reason,

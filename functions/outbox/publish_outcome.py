@@ -11,16 +11,23 @@ from boto3.dynamodb.types import TypeDeserializer
 from adapters import answers_table, bus, dead_letters, payloads, requests_table
 from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
+from domain.measures import measures_of
 from domain.outcomes import ANNOUNCED, DETAIL_TYPES, announcement_of
 from domain.requests import Reason, Status
 
 # Their use case is whatever the producer wrote: a dimension has to stay bounded.
 _UNKNOWN_USE_CASE = {Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.UNKNOWN_USE_CASE}
 
+_UNITS = {"Latency": MetricUnit.Seconds}
+
 logger = Logger()
 _deserialize = TypeDeserializer().deserialize
 # What of a record is announced and measured; the rest of an image, its words above all, is not even read.
-_READ = (*ANNOUNCED, *"request_key status admitted_at deliver answer answer_ref answer_key expires_at".split())
+_READ = (
+    *ANNOUNCED,
+    *"request_key status admitted_at deliver answer answer_ref answer_key expires_at "
+    "signals findings output_tokens answer_characters attempts".split(),
+)
 
 
 @logger.inject_lambda_context
@@ -89,7 +96,7 @@ def _park(record: dict, error: Exception) -> None:
 
 
 def _measure(records: list[dict]) -> None:
-    """Emit one metric document per use case, with a value for each of its records."""
+    """Emit one metric document per use case, with the values of each of its records."""
     documents: dict[str, EphemeralMetrics] = {}
     for record in records:
         use_case = "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
@@ -99,11 +106,12 @@ def _measure(records: list[dict]) -> None:
             # Alarms cannot search over dimensions, so each metric is there without the use case as well.
             metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
         metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)
-        if record["status"] == Status.HELD or record.get("decided_by") == "policy":
-            metrics.add_metric("Latency", MetricUnit.Seconds, _seconds(record["admitted_at"], record["outcome_at"]))
-            for name, attribute in (("Confidence", "confidence"), ("CostUsd", "cost_usd")):
-                if attribute in record:
-                    metrics.add_metric(name, MetricUnit.NoUnit, float(record[attribute]))
+        # What a person or silence decided later was measured when it was held.
+        if record["status"] == Status.HELD or record.get("decided_by", "policy") == "policy":
+            latency = _seconds(record["admitted_at"], record["outcome_at"])
+            for name, values in measures_of(record, latency).items():
+                for value in values:
+                    metrics.add_metric(name, _UNITS.get(name, MetricUnit.NoUnit), value)
     for metrics in documents.values():
         metrics.flush_metrics()
 

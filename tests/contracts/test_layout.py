@@ -249,10 +249,7 @@ def test_what_takes_in_an_event_s_dead_letters_lets_eventbridge_in(template):
         for event in resource.get("Properties", {}).get("Events", {}).values()
     ]
     rules += [
-        target
-        for rule in resources
-        if rule["Type"] == "AWS::Events::Rule"
-        for target in rule["Properties"]["Targets"]
+        target for rule in resources if rule["Type"] == "AWS::Events::Rule" for target in rule["Properties"]["Targets"]
     ]
     queues = {rule["DeadLetterConfig"]["Arn"].removesuffix(".Arn") for rule in rules if "DeadLetterConfig" in rule}
     opened = {

@@ -18,7 +18,7 @@ import adapters.clock
 from adapters import desk_settings, modes_table, payloads, reviews_table, schemas, workflows
 from adapters import policy as policy_adapter
 from adapters.clock import iso
-from adapters.requests_table import decimal
+from adapters.requests_table import as_item, decimal
 from domain.outcomes import review_id_of
 from domain.policy import Policy
 
@@ -170,6 +170,7 @@ def held(stores) -> Callable[..., dict]:
             "claim_seconds": 300,
             "due_notice_seconds": 120,
             "on_silence": "REJECT",
+            "audit_share": 0.05,
             "review_days": 90,
         } | changes
         body = {"request_id": request_id, "use_case": "general_question", "query": "How long?"}
@@ -188,7 +189,7 @@ def held(stores) -> Callable[..., dict]:
             "outcome_at": iso(NOW),
             "in_flight_key": f"in-flight#{tenant}#0",
             "review_id": review["review_id"],
-            "review": review | {"confidence": decimal(review["confidence"])},
+            "review": as_item(review),
             "model": "nova-lite",
             "cost_usd": decimal(0.0002),
             "confidence": decimal(review["confidence"]),

@@ -4,7 +4,7 @@ from adapters import requests_table, reviews_table
 from adapters.clock import iso
 from domain import reviews
 from domain.callers import Caller
-from domain.reviews import ReviewDecision
+from domain.reviews import Decision, ReviewDecision
 
 REVIEWER = ("reviewers", "tenant-acme")
 LEAD = ("leads", "tenant-acme")
@@ -21,7 +21,7 @@ def lead(user_id: str = "lead-1", *more: str) -> Caller:
 def saying(decision: str, shown_digest: str = "shown", answer: str | None = None) -> ReviewDecision:
     """A decision with what has to go with it."""
     edited = (answer or "Nine hours.") if decision == "EDIT" else None
-    return ReviewDecision(decision, shown_digest, edited, "WRONG" if decision == "REJECT" else None, None)
+    return ReviewDecision(Decision(decision), shown_digest, edited, "WRONG" if decision == "REJECT" else None, None)
 
 
 def shown_now(review_id: str) -> str:

@@ -1,7 +1,6 @@
 """human_review/*.py: a review opens with its token, and its end is its request's."""
 
 import pytest
-
 from people import judge, lead, reviewer
 
 from adapters import requests_table, reviews_table
@@ -125,7 +124,7 @@ def test_a_decision_ends_its_request_once(held, ask, record):
     ask(review)
     judge(review["review_id"], reviewer(), "APPROVE", NOW)
 
-    assert record(review) == record(review) == {"status": "DECIDED", "decision": "APPROVE"}
+    assert record(review) == record(review) == {"status": "DECIDED", "next": "done"}
     ended = requests_table.find(review["request_key"])
     assert (ended["status"], ended["decided_by"]) == ("COMPLETED", "reviewer")
     assert "reason" not in ended, "why it was held is not why it ended"
@@ -139,7 +138,7 @@ def test_silence_ends_as_the_policy_says(held, ask, record, on_silence, status, 
     review = held()
     ask(review)
 
-    assert record(review, on_silence) == {"status": "LAPSED", "decision": on_silence}
+    assert record(review, on_silence) == {"status": "LAPSED", "next": "done"}
     ended = requests_table.find(review["request_key"])
     assert (ended["status"], ended["decided_by"], ended.get("reason")) == (status, "silence", reason)
 
@@ -147,7 +146,7 @@ def test_silence_ends_as_the_policy_says(held, ask, record, on_silence, status, 
 def test_a_review_nobody_could_open_is_ended_all_the_same(held, record):
     review = held()
 
-    assert record(review) == {"status": "LAPSED", "decision": "REJECT"}
+    assert record(review) == {"status": "LAPSED", "next": "done"}
     assert requests_table.find(review["request_key"])["reason"] == "REVIEW_LAPSED"
 
 
@@ -162,7 +161,8 @@ def test_what_people_say_of_an_answer_nobody_waits_for_changes_nothing_of_its_re
     if decision:
         judge(review["review_id"], reviewer(), decision, NOW)
 
-    assert record(review)["decision"] == (decision or "REJECT")
+    assert record(review) == {"status": "DECIDED" if decision else "LAPSED", "next": "done"}
+    assert reviews_table.find(review["review_id"])["decision"] == (decision or "REJECT")
 
     after = requests_table.find(review["request_key"])
     assert after == {name: value for name, value in before.items() if name not in ("sweep", "sweep_at")}
@@ -178,6 +178,15 @@ def test_a_lead_s_word_ends_what_two_reviewers_differ_on(held, ask, record):
     ask(review, "lead", "token-3")
     judge(review["review_id"], lead(), "APPROVE", NOW)
 
-    assert record(review) == {"status": "DECIDED", "decision": "APPROVE"}
+    assert record(review) == {"status": "DECIDED", "next": "done"}
     ended = requests_table.find(review["request_key"])
     assert (ended["status"], ended["decided_by"]) == ("COMPLETED", "lead")
+
+
+def test_a_verdict_given_as_silence_began_goes_to_its_next_tier_and_not_to_silence(held, ask, record):
+    review = held(second_reviewer=True, on_silence="APPROVE")
+    ask(review)
+    judge(review["review_id"], reviewer(), "REJECT", NOW)
+
+    assert record(review) == {"status": "ANSWERED", "next": "second"}
+    assert requests_table.find(review["request_key"])["status"] == "HELD"

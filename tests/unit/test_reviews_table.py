@@ -299,6 +299,25 @@ def test_silence_does_not_overrule_a_person(opened):
     assert (review["status"], review["decision"]) == (ReviewStatus.DECIDED, "APPROVE")
 
 
+def test_silence_leaves_to_its_workflow_what_is_on_the_way_to_the_next_tier(open_review):
+    review = open_review(second_reviewer=True)
+    judge(review["review_id"], reviewer(), "APPROVE", NOW)
+    before = stored(review)
+
+    assert reviews_table.end_in_silence(review, "APPROVE", NOW + 700) == before == stored(review)
+
+
+def test_an_abandoned_review_is_ended_if_nothing_has_happened_since(open_review):
+    review = open_review(second_reviewer=True)
+    judge(review["review_id"], reviewer(), "APPROVE", NOW)
+    answered = stored(review)
+    open_for(review, "second", "token-2", 600, NOW + 1)
+    reopened = stored(review)
+
+    assert reviews_table.end_in_silence(review, "REJECT", NOW + 2, abandoned=answered) == reopened
+    assert reviews_table.end_in_silence(review, "REJECT", NOW + 2, abandoned=reopened)["status"] == "LAPSED"
+
+
 def test_silence_about_a_review_that_never_opened_is_told_and_not_stored(stores):
     known = {"review_id": "r-9", "kind": "HELD"}
 
@@ -349,18 +368,20 @@ def test_late_decisions_are_kept_up_to_a_bound_and_of_reviews_alone(opened):
 
 def quality(control) -> dict:
     item = control.get_item(Key={"control_key": "quality#acme#general_question#2027-01"}).get("Item", {})
-    return {name: int(value) for name, value in item.items() if name.partition("_")[0] not in ("control", "expires", "by")}
+    return {
+        name: int(value) for name, value in item.items() if name.partition("_")[0] not in ("control", "expires", "by")
+    }
 
 
 @pytest.mark.parametrize(
     ("kind", "decision", "counted"),
     [
-        ("HELD", "APPROVE", {"reviews": 1, "held_approved": 1}),
-        ("HELD", "EDIT", {"reviews": 1, "held_edited": 1}),
+        ("HELD", "APPROVE", {"reviews": 1, "decided": 1, "held_approved": 1}),
+        ("HELD", "EDIT", {"reviews": 1, "decided": 1, "held_edited": 1}),
         ("HELD", None, {"reviews": 1, "held_lapsed": 1}),
-        ("AUDIT", "REJECT", {"reviews": 1, "audits_judged": 1, "audits_wrong": 1}),
+        ("AUDIT", "REJECT", {"reviews": 1, "decided": 1, "audits_judged": 1, "audits_wrong": 1}),
         ("AUDIT", None, {"reviews": 1, "audits_lapsed": 1}),
-        ("PLANTED", "APPROVE", {"reviews": 1, "planted_shown": 1, "planted_missed": 1}),
+        ("PLANTED", "APPROVE", {"reviews": 1, "decided": 1, "planted_shown": 1, "planted_missed": 1}),
     ],
 )
 def test_a_review_ends_once_is_counted_once_and_its_token_forgotten(open_review, control, kind, decision, counted):
@@ -417,17 +438,6 @@ def test_a_verdict_on_an_answer_nobody_waits_for_leaves_the_request_alone(open_r
     assert {name: after.get(name) for name in before if "sweep" not in name} == {
         name: value for name, value in before.items() if "sweep" not in name
     }
-
-
-@pytest.mark.parametrize(("decision", "leads"), [("APPROVE", True), ("EDIT", True), ("REJECT", False)])
-def test_a_question_leads_to_an_answer_once_people_let_it_out(open_review, cache, decision, leads):
-    review = open_review(answer_key="acme#question")
-    judge(review["review_id"], reviewer(), decision, NOW)
-    assert cache.scan()["Count"] == 0, "not before its end"
-    end(review)
-
-    pointers = [item["request_key"] for item in cache.scan()["Items"]]
-    assert pointers == ([review["request_key"]] if leads else [])
 
 
 # --- People

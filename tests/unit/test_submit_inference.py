@@ -61,6 +61,7 @@ def test_a_released_answer_is_answered_at_once(submit, machine):
     assert status == 200
     assert body == {
         "request_id": "r-1",
+        "tenant": "acme",
         "use_case": "general_question",
         "status": "COMPLETED",
         "answer": "Eleven hours.",
