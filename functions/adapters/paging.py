@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 # for ever.
 MOST_ROUNDS = 4
 GROWTH = 4
+# A query gives 1 MB at most, and a page that it cut short would look like a partition's last
+# (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html).
+MOST_AT_ONCE = 500
 
 Fetch = Callable[[str, int], list[dict]]
 
@@ -41,7 +44,7 @@ class _Reading:
 
     def __iter__(self) -> Iterator[dict]:
         for round_ in range(MOST_ROUNDS):
-            limit = self._limit * GROWTH**round_
+            limit = min(self._limit * GROWTH**round_, MOST_AT_ONCE)
             items = self._fetch(self.last, limit)
             for item in items:
                 self.last = item[self._key]

@@ -21,6 +21,5 @@ def handler(event: dict, caller: Caller) -> dict:
     verdicts = [{"review_id": one["of_review"], **{n: one[n] for n in _SHOWN if n in one}} for one in found]
     page: dict = {"verdicts": verdicts}
     if len(found) == limit:
-        # Without the Z at its end a moment is before itself, and behind every earlier one.
-        page["next"] = found[-1]["given_at"].removesuffix("Z")
+        page["next"] = found[-1]["person_at"].removeprefix("verdict#")
     return respond(200, page)

@@ -27,6 +27,9 @@ def handler(event: dict, caller: Caller) -> dict:
     check_text(body)
     if not isinstance(body, dict) or not body.keys() <= FIELDS:
         raise invalid("body", f"may hold {', '.join(sorted(FIELDS))}")
+    for name in ("tenant", "use_case"):
+        if not isinstance(body.get(name, ""), str):
+            raise invalid(name, "must be a text")
     answer, tenant = body.pop("answer", None), body.pop("tenant", None) or caller.tenant
     if not isinstance(answer, str) or not answer.strip():
         raise invalid("answer", "is missing: give the bad answer that a reviewer should not let pass")

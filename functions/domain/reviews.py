@@ -292,8 +292,6 @@ def open_tier(
         if review["next"] != tier:
             raise MovedOn(review["next"])
         return Change(opened, ("next", "due_noticed_at"))
-    if list(Tier).index(tier) < list(Tier).index(review["tier"]):  # a delivery that was overtaken takes nothing back
-        raise MovedOn(review["tier"])
     if list(Tier).index(tier) < list(Tier).index(review["tier"]):  # an attempt that hung while the review went on
         raise MovedOn(review["tier"])
     if review["tier"] == tier:  # opened before, and the process that was to say so has died
