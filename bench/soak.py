@@ -39,7 +39,7 @@ def policy() -> dict:
     tenant = document["tenants"]["acme"]
     tenant |= {"requests_per_minute": 1_000_000, "requests_in_flight": 1_000_000}
     use_case = document["use_cases"]["general_question"] | {"confidence_threshold": 0.5}
-    # A release is a release, and what is held is held: audits cost what held answers do, by the share that a policy sets.
+    # A release is a release, and what is held is held: audits cost what held answers do, by the share a policy sets.
     use_case["review"] |= {"audit_share": 0, "second_reviewer_share": 0, "blind_share": 0}
     use_case["review"]["overload"] |= {"confidence_floor": 0}
     for name in ("sure", "unsure"):

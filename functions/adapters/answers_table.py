@@ -6,6 +6,9 @@ from adapters import requests_table
 from adapters.dynamodb import client, get
 from domain.requests import Status
 
+_BATCH = 25  # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+_KEPT = ("answer_key", "request_key", "expires_at")
+
 
 def find(key: str) -> dict | None:
     """The request whose answer was released for this question, if it is still kept."""
@@ -14,10 +17,15 @@ def find(key: str) -> dict | None:
     return record if record and record["status"] == Status.COMPLETED else None
 
 
-def keep(record: dict) -> None:
-    """Have a question's key lead to the request that answered it."""
-    item = {name: record[name] for name in ("answer_key", "request_key", "expires_at")}
-    client.put_item(TableName=_table(), Item=item)
+def keep(records: list[dict]) -> None:
+    """Have each question's key lead to the request that answered it."""
+    # One request may not hold a key twice; of two answers to a question the later one is as good.
+    items = {record["answer_key"]: {name: record[name] for name in _KEPT} for record in records}
+    writes = [{"PutRequest": {"Item": item}} for item in items.values()]
+    while writes:
+        # What the table does not take now is not saved, and no more: the question will be answered afresh.
+        client.batch_write_item(RequestItems={_table(): writes[:_BATCH]})
+        writes = writes[_BATCH:]
 
 
 def _table() -> str:

@@ -1,5 +1,6 @@
 """Publishes outcomes; a malformed event never leaves the process, and one refused is told apart from the rest."""
 
+import hashlib
 import json
 import os
 
@@ -26,6 +27,11 @@ def entry(detail_type: str, detail: dict) -> dict:
         "DetailType": detail_type,
         "Detail": json.dumps(detail, ensure_ascii=False),
     }
+
+
+def event_id(*parts: str) -> str:
+    """The stable id of an announcement, the same for every copy of it."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def publish(entries: list[dict]) -> list[str | None]:

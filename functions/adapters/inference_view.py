@@ -13,6 +13,7 @@ STATUS_OF_REASON = {
     Reason.TOO_MANY_IN_FLIGHT: 429,
     Reason.REVIEWERS_BEHIND: 503,
     Reason.CACHE_ONLY: 503,
+    Reason.STOPPED: 503,
 }
 _SHOWN = (
     "request_id tenant use_case status reason message model confidence cost_usd admitted_at outcome_at decided_by "

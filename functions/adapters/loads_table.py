@@ -1,6 +1,5 @@
 """Loads of the review queues in the control table, as WatchReviews last measured them."""
 
-import hashlib
 import json
 import os
 
@@ -33,12 +32,6 @@ def keep(state: dict, now: float) -> None:
         "expires_at": int(now) + KEPT_SECONDS,
     }
     client.put_item(TableName=_table(), Item=item)
-
-
-def event_id_of(state: dict) -> str:
-    """The stable id of a change's announcement."""
-    parts = (state["tenant"], state["use_case"], str(state["breaching"]), state["changed_at"])
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _state(item: dict | None) -> dict:

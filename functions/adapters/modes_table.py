@@ -1,25 +1,33 @@
-"""Modes in the control table: one item per tenant and use case, an attribute per owner."""
+"""Modes in the control table: an item per use case, and one per tenant and use case; an attribute per owner."""
 
 import os
+import random
+import time
 
 from adapters.clock import now
-from adapters.dynamodb import client, get, update
+from adapters.dynamodb import ATTEMPTS, BACKOFF_SECONDS, client, update
 from adapters.requests_table import decimal
-from domain.modes import OWNER_PREFIX, EffectiveMode, Mode, effective
+from domain.errors import TableContended
+from domain.modes import ANY_TENANT, OWNER_PREFIX, EffectiveMode, Mode, effective
 
 # How old a mode may be that a request is handled by: one read serves every request of a process meanwhile.
 MAX_AGE_SECONDS = 5
-_seen: dict[str, tuple[float, dict | None]] = {}
+_seen: dict[tuple[str, str], tuple[float, list[dict]]] = {}
 
 
 def current(tenant: str, use_case: str) -> EffectiveMode:
-    """The mode in force for a use case of a tenant."""
-    key, moment = _key(tenant, use_case), now()
-    read_at, item = _seen.get(key, (0.0, None))
+    """The mode in force for a use case of a tenant, at most MAX_AGE_SECONDS old."""
+    moment = now()
+    read_at, items = _seen.get((tenant, use_case), (0.0, []))
     if moment - read_at >= MAX_AGE_SECONDS:
-        item = get(_table(), {"control_key": key})
-        _seen[key] = (moment, item)
-    return effective(item, moment)
+        items = _read([_key(tenant, use_case), _key(ANY_TENANT, use_case)])
+        _seen[tenant, use_case] = (moment, items)
+    return effective(items, moment)
+
+
+def fresh(tenant: str, use_case: str) -> EffectiveMode:
+    """The mode in force this moment, of one tenant or (ANY_TENANT) of all together."""
+    return effective(_read([_key(tenant, use_case)]), now())
 
 
 def hold(tenant: str, use_case: str, owner: str, mode: Mode, until: float, confidence_floor: float | None) -> None:
@@ -35,6 +43,17 @@ def lift(tenant: str, use_case: str, owner: str) -> None:
     """Take an owner's mode back; those of others stay."""
     action = update(_table(), {"control_key": _key(tenant, use_case)}, remove=(OWNER_PREFIX + owner,))
     client.update_item(**action["Update"])
+
+
+def _read(keys: list[str]) -> list[dict]:
+    wanted = {"Keys": [{"control_key": key} for key in keys], "ConsistentRead": True}
+    for attempt in range(ATTEMPTS):
+        result = client.batch_get_item(RequestItems={_table(): wanted})
+        # One that could not be read may be the one that stops everything: it is asked for again.
+        if not result.get("UnprocessedKeys"):
+            return result["Responses"].get(_table(), [])
+        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))
+    raise TableContended("the mode could not be read")
 
 
 def _key(tenant: str, use_case: str) -> str:

@@ -64,8 +64,13 @@ def start_review(review: dict) -> bool:
 
 def resume_review(task_token: str, next: str) -> bool:
     """Tell a waiting review where its stored verdict leads; False if nothing waits on the token any more."""
+    return resume(task_token, {"next": next})
+
+
+def resume(task_token: str, output: dict) -> bool:
+    """Answer a waiting task; False if nothing waits on the token any more."""
     try:
-        client.send_task_success(taskToken=task_token, output=_dump({"next": next}))
+        client.send_task_success(taskToken=task_token, output=_dump(output))
     except (
         client.exceptions.TaskTimedOut,
         client.exceptions.TaskDoesNotExist,

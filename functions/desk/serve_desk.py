@@ -18,7 +18,7 @@ TYPES = {
     "svg": "image/svg+xml",
 }
 # The layer's folder holds schemas and libraries as well; of it only what is named like a page's file is served.
-_FILE = re.compile(r"[a-z][a-z0-9_-]*\.(html|css|js|svg)")
+_FILE = re.compile(r"[a-z][a-z0-9_-]{0,63}\.(html|css|js|svg)")
 
 logger = Logger()
 

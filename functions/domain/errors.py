@@ -9,5 +9,9 @@ class TableContended(Exception):
     """Other writers kept the same items busy; safe to retry."""
 
 
+class Overtaken(Exception):
+    """Another run has written meanwhile; what this one found is stale."""
+
+
 class ReviewNotHeld(Exception):
     """The request this review belongs to is not waiting for a person."""

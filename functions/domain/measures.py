@@ -38,7 +38,8 @@ def measures_of(record: Mapping[str, Any], latency_seconds: float) -> dict[str, 
         for attribute, metric in (("confidence", "Confidence"), ("output_tokens", "OutputTokens")):
             if attribute in record:
                 measured[metric] = [float(record[attribute])]
-        if "answer_characters" in record:
+        # What the guardrail says in place of an answer was not written by the model.
+        if "answer_characters" in record and record.get("reason") != Reason.GUARDRAIL_BLOCKED:
             measured[f"AnswerShape{shape_of(int(record['answer_characters']))}"] = [1.0]
     if "cost_usd" in record:
         measured["CostUsd"] = [float(record["cost_usd"])]

@@ -1,19 +1,33 @@
 """Modes: how a use case works while something is wrong, each set by an owner, for a time, and lifted by it alone."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from domain.policy import Model, UseCase
 
 
 class Mode(StrEnum):
-    """In the order of strictness: of several the last one holds."""
+    """In the order of strictness: of several the last one holds. Also the rungs of domain/mitigation.py."""
 
     NORMAL = "normal"
     ASK_LESS = "ask_less"  # answers of a little less confidence are released
+    STRICTER_REVIEW = "stricter_review"  # only answers of more confidence are released
+    FALLBACK_MODEL = "fallback_model"  # the first model of the chain is passed over
+    NO_RETRIEVAL = "no_retrieval"  # the model answers without passages of ours
+    CHEAPER = "cheaper"  # the cheapest model, and shorter answers
     CACHE_ONLY = "cache_only"  # only questions that were answered before are answered
     REFUSE = "refuse"
 
 
+# Answers made in these are as good as any, and may be given again.
+NOT_DEGRADED = frozenset({Mode.NORMAL, Mode.ASK_LESS, Mode.STRICTER_REVIEW})
+ANY_TENANT = "-"
+REVIEW_LOAD = "review_load"  # the owner of what gives while reviewers are behind
 OWNER_PREFIX = "by_"
+# How much of the doubt that is left over the threshold a stricter review takes away.
+STRICTER_SHARE = 0.5
+SHORTER_SHARE = 0.5
 _STRICTNESS = list(Mode)
 
 
@@ -27,14 +41,39 @@ class EffectiveMode:
 NORMAL = EffectiveMode()
 
 
-def effective(item: dict | None, now: float) -> EffectiveMode:
+def effective(items: list[dict], now: float) -> EffectiveMode:
     """The strictest of the modes in force; one whose owner has not renewed it is none."""
     found = NORMAL
-    for name, entry in (item or {}).items():
-        if not name.startswith(OWNER_PREFIX) or entry["until"] <= now:
-            continue
-        mode = Mode(entry["mode"])
-        if _STRICTNESS.index(mode) > _STRICTNESS.index(found.mode):
-            floor = entry.get("confidence_floor")
-            found = EffectiveMode(mode, name.removeprefix(OWNER_PREFIX), None if floor is None else float(floor))
+    for item in items:
+        for name, entry in item.items():
+            if not name.startswith(OWNER_PREFIX) or entry["until"] <= now:
+                continue
+            mode = Mode(entry["mode"])
+            if _STRICTNESS.index(mode) > _STRICTNESS.index(found.mode):
+                floor = entry.get("confidence_floor")
+                found = EffectiveMode(mode, name.removeprefix(OWNER_PREFIX), None if floor is None else float(floor))
     return found
+
+
+def owner_of(incident_id: str) -> str:
+    """The name under which an incident's mitigation owns its mode."""
+    return f"incident_{hashlib.sha256(incident_id.encode()).hexdigest()[:16]}"
+
+
+def degraded(use_case: UseCase, mode: Mode) -> UseCase:
+    """The use case as it works in a mode."""
+    if mode is Mode.STRICTER_REVIEW:
+        doubt = 1 - use_case.confidence_threshold
+        return replace(use_case, confidence_threshold=1 - doubt * (1 - STRICTER_SHARE))
+    if mode is Mode.FALLBACK_MODEL:
+        return replace(use_case, models=use_case.models[1:] or use_case.models)
+    if mode is Mode.NO_RETRIEVAL:
+        return replace(use_case, passages_to_retrieve=0)
+    if mode is Mode.CHEAPER:
+        shorter = max(1, int(use_case.max_output_tokens * SHORTER_SHARE))
+        return replace(use_case, models=(min(use_case.models, key=_price),), max_output_tokens=shorter)
+    return use_case
+
+
+def _price(model: Model) -> tuple:
+    return (model.usd_per_output_token, model.usd_per_input_token)

@@ -28,10 +28,10 @@ class Verdict:
     message: str | None = None
 
 
-def judge(answer: Answer, confidence: float, use_case: UseCase, confidence_floor: float | None = None) -> Verdict:
+def judge(answer: Answer, confidence: float, use_case: UseCase, threshold: float) -> Verdict:
     """Release an answer the policy trusts; hold every other one; refuse what the guardrail blocked.
 
-    A confidence_floor, set while reviewers are behind, takes the place of a higher threshold.
+    The threshold is the use case's, or another one while something is wrong.
     """
     if answer.blocked:
         return Verdict(Status.REFUSED, Reason.GUARDRAIL_BLOCKED, "The guardrail blocked the request or its answer.")
@@ -42,7 +42,6 @@ def judge(answer: Answer, confidence: float, use_case: UseCase, confidence_floor
     if use_case.risk_class.always_review:
         return Verdict(Status.HELD, Reason.RISK_CLASS)
     # An answer may have been nothing but its own estimate: no number speaks for an empty text.
-    threshold = min(use_case.confidence_threshold, 1 if confidence_floor is None else confidence_floor)
     if not answer.text or confidence < threshold:
         return Verdict(Status.HELD, Reason.LOW_CONFIDENCE)
     return Verdict(Status.COMPLETED)

@@ -72,11 +72,7 @@ class UseCase:
     review_days: int
     passages_to_retrieve: int
     review: ReviewRules
-
-    @property
-    def keeps_answers(self) -> bool:
-        """Whether its released answers may be given again while it answers from what is stored alone."""
-        return self.review.overload.gives == "cache_only"
+    keeps_answers: bool  # released ones may be given again, while it answers from what is stored alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +91,7 @@ class Policy:
     models: dict[str, Model]
     use_cases: dict[str, UseCase]
     request_deadline_seconds: int
+    incidents: dict  # the settings of domain/detectors.py, incidents.py and mitigation.py, read where they are used
 
     @classmethod
     def from_json(cls, raw: dict) -> "Policy":
@@ -122,7 +119,8 @@ class Policy:
                 tenant["requests_per_minute"],
                 tenant["requests_in_flight"],
             )
-        return cls(raw["version"], tenants, producers, models, use_cases, raw["request_deadline_seconds"])
+        deadline = raw["request_deadline_seconds"]
+        return cls(raw["version"], tenants, producers, models, use_cases, deadline, raw["incidents"])
 
     def tenant_of(self, account: str, source: str, own_account: str) -> Tenant | None:
         """The tenant whose producer has this account and source."""
@@ -177,6 +175,7 @@ def _use_case(name: str, raw: dict, document: dict, models: dict[str, Model]) ->
         review_days=retention["review_days"],
         passages_to_retrieve=raw.get("knowledge_base", {}).get("passages", 0),
         review=_review_rules(raw, where),
+        keeps_answers="cache_only" in _modes_that_may_come(raw, document),
     )
 
 
@@ -192,3 +191,9 @@ def _review_rules(raw: dict, where: str) -> ReviewRules:
             f"{where}.review.blind_share: is 0, so that a blind review could only be an audit, and would tell so"
         )
     return ReviewRules(**raw["review"] | {"overload": overload})
+
+
+def _modes_that_may_come(raw: dict, document: dict) -> set[str]:
+    """What reviewers' load or an incident may degrade a use case to."""
+    ladders = document["incidents"]["mitigation"]["ladders"].values()
+    return {raw["review"]["overload"]["gives"], *(rung for ladder in ladders for rung in ladder)}

@@ -11,7 +11,7 @@ from adapters.requests_table import Claim, LimitReached
 from domain.answers import answer_key
 from domain.confidence import query_signals
 from domain.limits import seconds_to_next_minute, shards_for
-from domain.modes import EffectiveMode, Mode
+from domain.modes import REVIEW_LOAD, EffectiveMode, Mode, degraded
 from domain.policy import Policy, Tenant, UseCase
 from domain.prompts import MAX_RENDERED_BYTES, fits, render
 from domain.requests import (
@@ -55,21 +55,23 @@ def handler(event: dict, context: LambdaContext) -> dict:
         use_case = rules.use_cases[request.use_case]
         mode = modes_table.current(tenant.name, use_case.name)
         if mode.mode is Mode.REFUSE:
-            raise _later(Reason.REVIEWERS_BEHIND, "The people who check these answers are behind.")
+            raise _refusal_in(mode)
         claim = _claim(request, use_case, tenant, rules, execution_name, moment)
     except RequestRefused as refusal:
         claim = _refuse(refusal, event, tenant, detail, rules, execution_name, moment)
-        return _answered(claim)
+        # An attempt of ours that died may have claimed it before its use case was stopped: then it goes on.
+        if not claim.ours or claim.record["status"] != Status.ADMITTED:
+            return _answered(claim)
 
-    taken = claim.record["status"] == requests_table.PLANTED or claim.record["body_digest"] != request.body_digest
-    if not claim.ours and taken:
+    if not claim.ours and _is_taken(claim, request.body_digest):
         claim = _refuse_conflict(request, rules, execution_name, moment)
         return _answered(claim)
     if not claim.ours or claim.record["status"] != Status.ADMITTED:
         return _answered(claim, duplicate=not claim.ours)
+    use_case = degraded(use_case, mode.mode)
     key = answer_key(use_case, tenant.name, detail) if use_case.keeps_answers else None
     if mode.mode is Mode.CACHE_ONLY:
-        return _answer_from_store(claim, use_case, key, rules, mode, moment)
+        return _answer_without_model(claim, use_case, key, rules, mode, moment)
     # Not at INFO: AssessAnswer's line tells of the same request, and at a million of them a line has a price.
     logger.debug("request admitted", tenant=tenant.name, request_id=request.request_id, use_case=use_case.name)
     return {"admission": "ADMITTED", **_plan(request, detail, use_case, claim, mode, key)}
@@ -119,42 +121,57 @@ def _claim(
     raise RequestRefused(reason, message, retry_after_seconds=wait)
 
 
+def _is_taken(claim: Claim, body_digest: str) -> bool:
+    """Whether an id is another request's, or that of a planted review, which was never a request."""
+    return claim.record["status"] == requests_table.PLANTED or claim.record["body_digest"] != body_digest
+
+
 def _later(reason: Reason, why: str) -> RequestRefused:
     message = f"{why} Send the request under a new request_id in {LATER_SECONDS} s."
     return RequestRefused(reason, message, retry_after_seconds=LATER_SECONDS)
 
 
-def _answer_from_store(
+def _answer_without_model(
     claim: Claim, use_case: UseCase, key: str | None, rules: Policy, mode: EffectiveMode, moment: float
 ) -> dict:
-    """Give the answer that the same question had before, or say that only such questions are answered now."""
+    """Give the answer that the same question had before, where the mode allows it, or say when to come back."""
     record = claim.record
-    common = {"outcome_at": iso(moment), "policy_version": rules.version, "mode": mode.mode}
-    earlier = answers_table.find(key) if key else None
-    if earlier:
-        status, outcome = (
-            Status.COMPLETED,
-            {
-                "decided_by": "store",
-                "cost_usd": 0,
-                **({"deliver": "event"} if use_case.deliver_answer else {}),
-                **{name: earlier[name] for name in ("model", "confidence", "prompt_version") if name in earlier},
-                **payloads.keep("answer", record["request_key"], payloads.text_of(earlier, "answer") or ""),
-            },
-        )
+    outcome = {"outcome_at": iso(moment), "policy_version": rules.version, "mode": mode.mode}
+    if earlier := _earlier_answer(key):
+        status, kept = Status.COMPLETED, ("model", "confidence", "prompt_version")
+        outcome |= {"decided_by": "store", "cost_usd": 0, **{name: earlier[name] for name in kept if name in earlier}}
+        outcome |= payloads.keep("answer", record["request_key"], earlier["text"])
+        if use_case.deliver_answer:
+            outcome["deliver"] = "event"
     else:
-        refusal = _later(Reason.CACHE_ONLY, "Only questions that were answered before are answered for now.")
-        status, outcome = (
-            Status.REFUSED,
-            {
-                "decided_by": "policy",
-                "reason": refusal.reason,
-                "message": refusal.message,
-                "retry_after_seconds": refusal.retry_after_seconds,
-            },
-        )
-    first = requests_table.record_outcome(record["request_key"], record["in_flight_key"], status, common | outcome)
-    return _answered(Claim(True, first or record | common | outcome | {"status": status}))
+        status, refusal = Status.REFUSED, _refusal_in(mode)
+        outcome |= {
+            "decided_by": "policy",
+            "reason": refusal.reason,
+            "message": refusal.message,
+            "retry_after_seconds": refusal.retry_after_seconds,
+        }
+    first = requests_table.record_outcome(record["request_key"], record["in_flight_key"], status, outcome)
+    return _answered(Claim(True, first or record | outcome | {"status": status}))
+
+
+def _earlier_answer(key: str | None) -> dict | None:
+    """The request that answered this question, with its text; none if the store is out of order, too."""
+    try:
+        earlier = answers_table.find(key) if key else None
+        text = payloads.text_of(earlier, "answer") if earlier else None
+    except Exception:
+        logger.exception("store of answers not read")
+        return None
+    return {**earlier, "text": text} if text else None
+
+
+def _refusal_in(mode: EffectiveMode) -> RequestRefused:
+    if mode.mode is Mode.CACHE_ONLY:
+        return _later(Reason.CACHE_ONLY, "Only questions that were answered before are answered for now.")
+    if mode.owner == REVIEW_LOAD:
+        return _later(Reason.REVIEWERS_BEHIND, "The people who check these answers are behind.")
+    return _later(Reason.STOPPED, "This use case is stopped while something is wrong with it.")
 
 
 def _refuse(
@@ -187,7 +204,7 @@ def _refuse(
         record["source_event_id"] = event_id
     record["policy_version"] = rules.version
     claim = requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
-    if readable and not claim.ours and claim.record["body_digest"] != record["body_digest"]:
+    if readable and not claim.ours and _is_taken(claim, record["body_digest"]):
         # The id is an earlier request's, whose outcome is no answer to this one.
         return _refuse_conflict(request, rules, execution_name, moment)
     return claim
@@ -236,6 +253,12 @@ def _answered(claim: Claim, duplicate: bool = False) -> dict:
     }
 
 
+def _threshold(use_case: UseCase, mode: EffectiveMode) -> float:
+    """From where on an answer is released; while reviewers are behind that may be a little less."""
+    floor = mode.confidence_floor
+    return use_case.confidence_threshold if floor is None else min(use_case.confidence_threshold, floor)
+
+
 def _plan(
     request: Request, detail: dict, use_case: UseCase, claim: Claim, mode: EffectiveMode, key: str | None
 ) -> dict:
@@ -251,7 +274,7 @@ def _plan(
             "in_flight_key": claim.record["in_flight_key"],
             "query_signals": query_signals(detail["query"]),
             "mode": mode.mode,
-            **({} if mode.confidence_floor is None else {"confidence_floor": mode.confidence_floor}),
+            "confidence_threshold": _threshold(use_case, mode),
             **({"answer_key": key} if key else {}),
         },
         "system": use_case.system,

@@ -11,6 +11,7 @@ from adapters.clock import iso, now
 from adapters.requests_table import REVIEW_START_SECONDS, decimal
 from domain.answers import Answer, cost_of, cost_of_chain
 from domain.confidence import confidence_of, signals_of
+from domain.modes import NOT_DEGRADED
 from domain.outcomes import judge, review_id_of
 from domain.requests import Status
 from domain.reviews import Kind, kind_of, plan_review
@@ -31,7 +32,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     answer = Answer.from_converse(event["answer"])
     signals = signals_of(answer, event["retrieval_scores"], request.get("query_signals"))
     confidence = confidence_of(signals, use_case.confidence)
-    verdict = judge(answer, confidence, use_case, request.get("confidence_floor"))
+    verdict = judge(answer, confidence, use_case, request.get("confidence_threshold", use_case.confidence_threshold))
 
     attributes = {
         "outcome_at": iso(moment),
@@ -50,7 +51,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "confidence": decimal(confidence),
         "findings": list(answer.findings),
     }
-    if "answer_key" in request:
+    if "answer_key" in request and request["mode"] in NOT_DEGRADED:
         attributes["answer_key"] = request["answer_key"]
     if use_case.deliver_answer:
         attributes["deliver"] = "event"

@@ -81,13 +81,12 @@ def _answer(record: dict) -> str | None:
 
 
 def _keep_answers(records: list[dict]) -> None:
-    """Let released answers be found again; one that cannot be kept is one that is not saved, and no more."""
-    for record in records:
-        if record["status"] == Status.COMPLETED and "answer_key" in record:
-            try:
-                answers_table.keep(record)
-            except Exception:
-                logger.exception("answer not kept", request_id=record["request_id"])
+    """Let released answers be found again; what cannot be kept is not saved, and no more."""
+    kept = [record for record in records if record["status"] == Status.COMPLETED and "answer_key" in record]
+    try:
+        answers_table.keep(kept)
+    except Exception:
+        logger.exception("answers not kept", request_ids=[record["request_id"] for record in kept])
 
 
 def _park(record: dict, error: Exception) -> None:

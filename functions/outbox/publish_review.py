@@ -1,6 +1,5 @@
 """PublishReview: announces what happens to reviews, off the reviews table's stream, and measures it."""
 
-import hashlib
 import os
 
 from aws_lambda_powertools import Logger
@@ -28,7 +27,10 @@ def handler(event: dict, context: LambdaContext) -> dict:
         images = change["dynamodb"]
         new, old = (_read(images.get(image, {})) for image in ("NewImage", "OldImage"))
         for detail_type, detail in announcements_of(new, old):
-            detail |= {"event_id": _event_id(detail_type, detail), "link": _link(new["review_id"])}
+            detail |= {
+                "event_id": bus.event_id(detail_type, detail["review_id"], detail["at"]),
+                "link": _link(new["review_id"]),
+            }
             try:
                 entry = bus.entry(detail_type, detail)
             except SchemaViolated as error:
@@ -47,12 +49,6 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 def _read(image: dict) -> dict:
     return {name: _deserialize(image[name]) for name in _READ if name in image}
-
-
-def _event_id(detail_type: str, detail: dict) -> str:
-    """The stable id of a notice, the same for every copy of it."""
-    parts = (detail_type, detail["review_id"], detail["at"])
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _link(review_id: str) -> str:

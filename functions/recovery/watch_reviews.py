@@ -8,13 +8,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import bus, loads_table, modes_table, policy, quality_table, reviews_table
 from adapters.clock import epoch, iso, now
-from domain.modes import Mode
+from domain.modes import REVIEW_LOAD, Mode
 from domain.policy import ReviewRules
 from domain.review_load import Load, measure, sampled
 from domain.review_quality import month_of
 from domain.reviews import Tier, notice_due, queue_name
 
-OWNER = "review_load"
 # A mode outlives a few runs that failed, and no more.
 MODE_SECONDS = 300
 # Counting reads the queue: beyond this it is long, whatever the number.
@@ -91,9 +90,9 @@ def _measure(tenant: str, use_case: str, rules: ReviewRules, ended: int, moment:
     loads_table.keep(state, moment)
     if load.breaching:
         floor = rules.overload.confidence_floor if rules.overload.gives == Mode.ASK_LESS else None
-        modes_table.hold(tenant, use_case, OWNER, Mode(rules.overload.gives), moment + MODE_SECONDS, floor)
+        modes_table.hold(tenant, use_case, REVIEW_LOAD, Mode(rules.overload.gives), moment + MODE_SECONDS, floor)
     elif was:
-        modes_table.lift(tenant, use_case, OWNER)
+        modes_table.lift(tenant, use_case, REVIEW_LOAD)
     if not state["announced"]:
         _announce(state)
         loads_table.keep(state | {"announced": True}, moment)
@@ -105,7 +104,9 @@ def _measure(tenant: str, use_case: str, rules: ReviewRules, ended: int, moment:
 def _announce(state: dict) -> None:
     """Kept before and told after: told at least once, under the same id, whatever dies in between."""
     detail = {
-        "event_id": loads_table.event_id_of(state),
+        "event_id": bus.event_id(
+            state["tenant"], state["use_case"], str(state["breaching"]), state["changed_at"] or ""
+        ),
         **{name: state[name] for name in ("tenant", "use_case", "waiting", "sla_seconds", "changed_at")},
         "state": "BREACHING" if state["breaching"] else "OK",
     }

@@ -18,6 +18,14 @@ def states(scope: dict) -> Iterator[tuple[str, dict]]:
                 yield from states(inner)
 
 
+def starts(scope: dict) -> set[str]:
+    """Where a machine begins, and each branch and each item of one."""
+    inner = [
+        one for state in scope["States"].values() for one in (*state.get("Branches", []), state.get("ItemProcessor"))
+    ]
+    return {scope["StartAt"]}.union(*(starts(one) for one in inner if one))
+
+
 def machine_of(path: Path) -> str:
     return path.name.removesuffix(".asl.yaml")
 

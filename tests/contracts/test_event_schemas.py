@@ -12,14 +12,17 @@ from jsonschema import Draft202012Validator
 from machines import PATHS, ROOT, machine_of
 
 from domain import outcomes
+from domain.incidents import IncidentType
+from domain.mitigation import Phase, Rung
+from domain.modes import Mode
 from domain.requests import Reason, Status
 from domain.reviews import _ANNOUNCED, VERDICTS, Next, Tier
 
 SCHEMAS = sorted(ROOT.glob("events/schemas/*.json"))
 EVENTS = [path.stem for path in SCHEMAS]
-# What tells of reviews and their queues, and is no request's outcome.
+# What tells of reviews, their queues and of incidents, and is no request's outcome.
 REVIEW_NOTICES = {"ReviewRequested", "ReviewDue", "ReviewOverdue", "AuditDecided"}
-NOTICES = REVIEW_NOTICES | {"ReviewLoadChanged"}
+NOTICES = REVIEW_NOTICES | {"ReviewLoadChanged", "IncidentChanged", "ModeChanged"}
 # What both readers understand alike: fastjsonschema implements draft 7, the schemas are written in 2020-12.
 COMMON = {
     "$schema",
@@ -102,16 +105,16 @@ def test_each_sample_is_an_event():
 
 
 def test_each_outcome_has_its_event_and_each_event_its_cause():
-    triggers = {"InferenceRequested"}
+    triggers = {"InferenceRequested", "IncidentReported"}
 
     assert set(outcomes.DETAIL_TYPES.values()) == set(EVENTS) - triggers - NOTICES
     assert set(outcomes.DETAIL_TYPES) == set(Status) - {Status.ADMITTED}
 
 
 def test_each_notice_has_its_event():
-    """What announcements_of and WatchReviews can tell of: none is without a schema, no schema without its teller."""
+    """What can be told of beside outcomes: none is without a schema, no schema without its teller."""
     told = set()
-    for path in (ROOT / "functions/domain/reviews.py", ROOT / "functions/recovery/watch_reviews.py"):
+    for path in ROOT.glob("functions/**/*.py"):
         told |= set(re.findall(r'(?:tell|bus\.entry)\("(\w+)"', path.read_text()))
 
     assert told == NOTICES
@@ -136,6 +139,17 @@ def test_each_reason_can_be_announced_and_no_other():
     named = {reason for name in EVENTS for reason in DOCUMENTS[name][0]["properties"].get("reason", {}).get("enum", [])}
 
     assert named == set(Reason)
+
+
+@pytest.mark.parametrize("name", outcomes.DETAIL_TYPES.values())
+def test_an_outcome_may_come_of_each_mode_and_of_no_other(name):
+    assert DOCUMENTS[name][0]["properties"]["mode"]["enum"] == list(Mode)
+
+
+def test_an_incident_s_mode_is_normal_or_a_rung():
+    assert DOCUMENTS["ModeChanged"][0]["properties"]["mode"]["enum"] == [Mode.NORMAL, *Rung]
+    assert DOCUMENTS["ModeChanged"][0]["properties"]["phase"]["enum"] == list(Phase)
+    assert DOCUMENTS["IncidentChanged"][0]["properties"]["type"]["enum"] == list(IncidentType)
 
 
 @pytest.mark.parametrize("name", outcomes.DETAIL_TYPES.values())

@@ -16,6 +16,7 @@ from machines import (
     all_states,
     definition_of,
     machine_of,
+    starts,
     states,
     transitions,
     words_of,
@@ -71,7 +72,7 @@ def test_each_function_of_a_machine_is_one_of_its_states(path):
 def test_each_transition_leads_to_a_state_and_each_state_is_led_to(path):
     definition = definition_of(path)
     found = dict(states(definition))
-    targets = {definition["StartAt"]}.union(*map(transitions, found.values()))
+    targets = starts(definition).union(*map(transitions, found.values()))
 
     assert targets == found.keys()
 

@@ -5,9 +5,12 @@ import json
 
 import pytest
 
-from adapters import payloads
+from adapters import answers_table, modes_table, payloads, requests_table
+from adapters.inference_view import http_status_of
 from domain.errors import PolicyUnavailable
+from domain.modes import ANY_TENANT, REVIEW_LOAD, Mode, owner_of
 from domain.prompts import MAX_RENDERED_BYTES
+from domain.requests import Status
 from inference import admit_request
 
 DETAIL = {
@@ -245,3 +248,290 @@ def test_without_a_policy_nothing_is_claimed(stores, requests, context, monkeypa
     with pytest.raises(PolicyUnavailable):
         admit_request.handler(event(), context)
     assert requests.scan()["Count"] == 0
+
+
+# --- While something is wrong
+
+
+@pytest.fixture
+def in_mode(admit, clock):
+    """Set a mode, of acme's as WatchReviews does unless told otherwise, and let the process see it."""
+
+    def hold(
+        mode: Mode,
+        use_case: str = "general_question",
+        floor: float | None = None,
+        tenant: str = "acme",
+        owner: str = REVIEW_LOAD,
+    ) -> None:
+        modes_table.hold(tenant, use_case, owner, mode, NOW + 300, floor)
+        modes_table._seen.clear()
+
+    return hold
+
+
+NOW = 1_800_000_000.0
+SUPPORT = {"use_case": "product_support", "passages": [{"id": "p", "text": "Eleven hours."}]}
+
+
+def test_a_use_case_whose_reviewers_are_behind_refuses_and_says_when_to_come_back(admit, in_mode, stored, control):
+    in_mode(Mode.REFUSE)
+
+    outcome = admit(event())["outcome"]
+
+    assert (outcome["status"], outcome["reason"]) == ("REFUSED", "REVIEWERS_BEHIND")
+    record = stored("acme#ticket-1")
+    assert (record["status"], record["retry_after_seconds"]) == ("REFUSED", admit_request.LATER_SECONDS)
+    assert "payload" not in record
+    assert not [item for item in control.scan()["Items"] if "count" in item], "a refusal takes nobody's place"
+
+
+def test_a_mode_is_one_use_case_s_of_one_tenant(admit, in_mode):
+    in_mode(Mode.REFUSE)
+
+    assert admit(with_(use_case="product_support"))["admission"] == "ADMITTED"
+    assert admit(event(source="globex.app"))["admission"] == "ADMITTED"
+
+
+def test_what_was_answered_before_is_told_again_though_nothing_is_answered_now(admit, in_mode, stored):
+    admit(event())
+    requests_table.record_outcome(
+        "acme#ticket-1", stored("acme#ticket-1")["in_flight_key"], Status.COMPLETED, {"outcome_at": "t"}
+    )
+    in_mode(Mode.REFUSE)
+
+    outcome = admit(event(execution_name="execution-2"))["outcome"]
+
+    assert (outcome["status"], "reason" in outcome) == ("COMPLETED", False)
+    assert stored("acme#ticket-1")["status"] == "COMPLETED"
+
+
+def test_a_repeat_of_a_refusal_is_the_same_refusal_though_all_is_well_again(admit, in_mode, clock):
+    in_mode(Mode.REFUSE)
+    first = admit(event())["outcome"]
+    clock(400)
+
+    assert admit(event(execution_name="execution-2"))["outcome"] == first
+
+
+@pytest.fixture
+def answered_before(admit, requests, bucket):
+    """Have a question answered and found again; gives the event that asked it."""
+
+    def run(answer: str = "Eleven hours.", **changes: object) -> dict:
+        asked = with_(**SUPPORT | {"request_id": "earlier"} | changes)
+        plan = admit(asked)
+        key = plan["request"]["answer_key"]
+        attributes = {"outcome_at": "t", "model": "nova-lite", "answer_key": key}
+        attributes |= payloads.keep("answer", "acme#earlier", answer)
+        requests_table.record_outcome(
+            plan["request"]["request_key"], plan["request"]["in_flight_key"], Status.COMPLETED, attributes
+        )
+        answers_table.keep([requests_table.find("acme#earlier")])
+        return asked
+
+    return run
+
+
+@pytest.mark.parametrize("answer", ["Eleven hours.", "word " * 20_000])
+def test_a_question_that_was_answered_before_is_answered_from_the_store(
+    admit, in_mode, answered_before, stored, control, answer
+):
+    answered_before(answer)
+    in_mode(Mode.CACHE_ONLY, "product_support")
+
+    outcome = admit(with_(**SUPPORT))["outcome"]
+
+    record = stored("acme#ticket-1")
+    assert outcome["status"] == record["status"] == "COMPLETED"
+    assert payloads.text_of(record, "answer") == answer
+    assert (record["decided_by"], record["mode"], record["cost_usd"]) == ("store", "cache_only", 0)
+    assert record["deliver"] == "event", "as the use case has its answers delivered"
+    counts = {item["control_key"].split("#")[0]: item["count"] for item in control.scan()["Items"] if "count" in item}
+    assert counts["in-flight"] == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"query": "How long does it not last?"},
+        {"passages": [{"id": "p", "text": "Twelve hours."}]},
+        {"passages": []},
+        {"history": [{"role": "user", "text": "Hi."}, {"role": "assistant", "text": "Hello."}]},
+    ],
+)
+def test_another_question_is_refused_and_told_when_to_come_back(admit, in_mode, answered_before, stored, other):
+    answered_before()
+    in_mode(Mode.CACHE_ONLY, "product_support")
+
+    outcome = admit(with_(**SUPPORT | other))["outcome"]
+
+    assert (outcome["status"], outcome["reason"]) == ("REFUSED", "CACHE_ONLY")
+    record = stored("acme#ticket-1")
+    assert (record["retry_after_seconds"], record["decided_by"]) == (admit_request.LATER_SECONDS, "policy")
+    assert "sweep" not in record
+
+
+def test_another_prompt_gives_other_answers(admit, in_mode, answered_before, deploy_policy, policy_document):
+    answered_before()
+    policy_document["prompts"]["answer_from_passages"]["version"] = "2"
+    deploy_policy(policy_document)
+    in_mode(Mode.CACHE_ONLY, "product_support")
+
+    assert admit(with_(**SUPPORT))["outcome"]["reason"] == "CACHE_ONLY"
+
+
+@pytest.mark.parametrize("status", ["HELD", "REFUSED", "FAILED"])
+def test_an_answer_that_is_not_out_is_not_given_again(admit, in_mode, answered_before, requests, status):
+    answered_before()
+    item = requests.get_item(Key={"request_key": "acme#earlier"})["Item"]
+    requests.put_item(Item=item | {"status": status})
+    in_mode(Mode.CACHE_ONLY, "product_support")
+
+    assert admit(with_(**SUPPORT))["outcome"]["reason"] == "CACHE_ONLY"
+
+
+def test_an_answer_that_is_gone_is_not_given_again(admit, in_mode, answered_before, requests):
+    answered_before()
+    requests.delete_item(Key={"request_key": "acme#earlier"})
+    in_mode(Mode.CACHE_ONLY, "product_support")
+
+    assert admit(with_(**SUPPORT))["outcome"]["reason"] == "CACHE_ONLY"
+
+
+def test_a_repeat_is_told_what_the_store_answered(admit, in_mode, answered_before):
+    answered_before()
+    in_mode(Mode.CACHE_ONLY, "product_support")
+    first = admit(with_(**SUPPORT))
+
+    again = admit(with_(**SUPPORT) | {"execution_name": "execution-2"})
+
+    assert again == {"admission": "DUPLICATE", "outcome": first["outcome"]}
+
+
+def test_a_floor_takes_the_place_of_a_higher_threshold_while_reviewers_are_behind(admit, in_mode, rules):
+    usual = rules.use_cases["general_question"].confidence_threshold
+    assert admit(event())["request"]["confidence_threshold"] == usual
+
+    in_mode(Mode.ASK_LESS, floor=0.7)
+    asked = admit(with_(request_id="ticket-2"))["request"]
+    assert (asked["mode"], asked["confidence_threshold"]) == ("ask_less", 0.7)
+
+    # A floor above the threshold, of a policy that changed meanwhile, makes nothing stricter.
+    in_mode(Mode.ASK_LESS, floor=0.99)
+    assert admit(with_(request_id="ticket-3"))["request"]["confidence_threshold"] == usual
+
+
+def told(plan: dict) -> dict:
+    """What of a plan a mode may change, apart from the request it is for."""
+    names = ("system", "max_output_tokens", "temperature", "retrieve", "retrieval_query", "messages", "query")
+    threshold = round(plan["request"]["confidence_threshold"], 9)
+    models = [model["model"] for model in plan["models"]]
+    return {name: plan[name] for name in names} | {"models": models, "confidence_threshold": threshold}
+
+
+@pytest.mark.parametrize(
+    ("mode", "changed"),
+    [
+        (Mode.STRICTER_REVIEW, {"confidence_threshold": 0.9}),
+        (Mode.FALLBACK_MODEL, {"models": ["nova-pro"]}),
+        (Mode.NO_RETRIEVAL, {"retrieve": 0}),
+        (Mode.CHEAPER, {"models": ["nova-lite"], "max_output_tokens": 512}),
+    ],
+)
+def test_a_mode_changes_of_a_plan_what_it_is_named_for_and_nothing_else(admit, in_mode, stored, mode, changed):
+    usual = admit(with_(use_case="product_support"))
+    in_mode(mode, "product_support", owner=owner_of("incident-1"))
+
+    plan = admit(with_(use_case="product_support", request_id="ticket-2"))
+
+    assert (usual["request"]["mode"], plan["request"]["mode"]) == ("normal", mode)
+    assert told(usual) == told(usual) | {
+        "models": ["nova-lite", "nova-pro"],
+        "retrieve": 5,
+        "confidence_threshold": 0.8,
+    }
+    assert told(plan) == told(usual) | changed
+    assert plan["request"]["answer_key"] == usual["request"]["answer_key"], "the question is the same in each mode"
+    assert stored("acme#ticket-2")["status"] == "ADMITTED"
+
+
+@pytest.mark.parametrize("mode", [Mode.FALLBACK_MODEL, Mode.CHEAPER])
+def test_a_chain_of_one_is_kept(admit, in_mode, mode):
+    in_mode(mode, "policy_advice")
+
+    assert told(admit(with_(use_case="policy_advice")))["models"] == ["nova-pro"]
+
+
+def test_the_cheapest_model_need_not_be_the_first(admit, in_mode, deploy_policy, policy_document):
+    policy_document["use_cases"]["product_support"]["models"].reverse()
+    deploy_policy(policy_document)
+    in_mode(Mode.CHEAPER, "product_support")
+
+    assert told(admit(with_(use_case="product_support")))["models"] == ["nova-lite"]
+
+
+def test_passages_that_came_along_are_read_though_none_are_retrieved(admit, in_mode):
+    in_mode(Mode.NO_RETRIEVAL, "product_support")
+
+    plan = admit(with_(**SUPPORT))
+
+    assert (plan["retrieve"], len(plan["passages"])) == (0, 1)
+
+
+def test_a_floor_of_reviewers_who_are_behind_gives_way_to_a_stricter_review(admit, in_mode):
+    in_mode(Mode.ASK_LESS, "product_support", floor=0.7)
+    in_mode(Mode.STRICTER_REVIEW, "product_support", tenant=ANY_TENANT, owner=owner_of("incident-1"))
+
+    assert told(admit(with_(use_case="product_support")))["confidence_threshold"] == 0.9
+
+
+def test_everybody_s_mode_holds_for_each_tenant(admit, in_mode):
+    in_mode(Mode.FALLBACK_MODEL, tenant=ANY_TENANT, owner=owner_of("incident-1"))
+
+    for number, source in enumerate(("acme.app", "globex.app")):
+        plan = admit(event(id=f"event-{number}", source=source))
+        assert (plan["request"]["mode"], told(plan)["models"]) == ("fallback_model", ["nova-pro"])
+
+
+@pytest.mark.parametrize("tenant", ["acme", ANY_TENANT])
+@pytest.mark.parametrize(
+    ("owner", "reason", "why"),
+    [
+        (REVIEW_LOAD, "REVIEWERS_BEHIND", "The people who check these answers are behind."),
+        (owner_of("incident-1"), "STOPPED", "This use case is stopped while something is wrong with it."),
+        ("person", "STOPPED", "This use case is stopped while something is wrong with it."),
+    ],
+)
+def test_a_refusal_says_whether_reviewers_or_something_else_is_the_cause(
+    admit, in_mode, stored, tenant, owner, reason, why
+):
+    in_mode(Mode.REFUSE, tenant=tenant, owner=owner)
+
+    outcome = admit(event())["outcome"]
+
+    wait = admit_request.LATER_SECONDS
+    assert (outcome["status"], outcome["reason"]) == ("REFUSED", reason)
+    assert outcome["message"] == f"{why} Send the request under a new request_id in {wait} s."
+    assert http_status_of(outcome) == 503
+    assert stored("acme#ticket-1")["retry_after_seconds"] == wait
+
+
+def test_a_mode_is_read_once_for_all_requests_of_five_seconds(admit, clock):
+    assert admit(event())["admission"] == "ADMITTED"
+    modes_table.hold("acme", "general_question", REVIEW_LOAD, Mode.REFUSE, NOW + 300, None)
+
+    clock(4.9)
+    assert admit(with_(request_id="ticket-2"))["admission"] == "ADMITTED"
+    assert admit(event(DETAIL | {"request_id": "ticket-3"}, source="globex.app"))["admission"] == "ADMITTED"
+    clock(0.1)
+    assert admit(with_(request_id="ticket-4"))["outcome"]["reason"] == "REVIEWERS_BEHIND"
+
+
+def test_a_mode_that_is_lifted_lets_requests_in_within_five_seconds(admit, clock):
+    modes_table.hold(ANY_TENANT, "general_question", owner_of("incident-1"), Mode.REFUSE, NOW + 300, None)
+    assert admit(event())["outcome"]["reason"] == "STOPPED"
+    modes_table.lift(ANY_TENANT, "general_question", owner_of("incident-1"))
+
+    clock(5)
+    assert admit(with_(request_id="ticket-2"))["request"]["mode"] == "normal"

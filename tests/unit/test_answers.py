@@ -1,5 +1,6 @@
 """domain/answers.py: what a model answered and what the guardrail found."""
 
+import dataclasses
 import time
 from decimal import Decimal
 
@@ -8,8 +9,8 @@ from converse import converse_result, grounding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.answers import Answer, cost_of
-from domain.policy import Model
+from domain.answers import Answer, answer_key, cost_of
+from domain.policy import Model, Policy
 
 
 def read(*texts: str, **more) -> Answer:
@@ -130,3 +131,46 @@ def test_cost_is_exact():
     model = Model("m", "id", Decimal("0.06") / 1_000_000, Decimal("0.24") / 1_000_000)
 
     assert cost_of(model, 1_000_000, 3) == Decimal("0.06000072")
+
+
+@pytest.fixture
+def use_cases(policy_document):
+    return Policy.from_json(policy_document).use_cases
+
+
+QUESTION = {"request_id": "r-1", "use_case": "product_support", "query": "How long?", "user_id": "user-17"}
+
+
+@pytest.mark.parametrize("same", [{"request_id": "r-2"}, {"user_id": "user-18"}, {"metadata": {"a": 1}}])
+def test_the_same_question_has_the_same_key_whoever_asks(use_cases, same):
+    use_case = use_cases["product_support"]
+
+    assert answer_key(use_case, "acme", QUESTION | same) == answer_key(use_case, "acme", QUESTION)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"query": "How long? "},
+        {"passages": [{"id": "p", "text": "Eleven hours."}]},
+        {"history": [{"role": "user", "text": "Hi."}]},
+        {"query": "How", "passages": "long?"},
+    ],
+)
+def test_another_question_has_another_key(use_cases, other):
+    use_case = use_cases["product_support"]
+
+    assert answer_key(use_case, "acme", QUESTION | other) != answer_key(use_case, "acme", QUESTION)
+
+
+def test_another_tenant_use_case_or_prompt_has_other_answers(use_cases):
+    use_case, another = use_cases["product_support"], use_cases["policy_advice"]
+    newer = dataclasses.replace(use_case, prompt_version="answer_from_passages@2")
+
+    keys = [
+        answer_key(*one, QUESTION)
+        for one in ((use_case, "acme"), (use_case, "globex"), (another, "acme"), (newer, "acme"))
+    ]
+
+    assert len(set(keys)) == 4
+    assert not any("How long" in key for key in keys)

@@ -34,7 +34,9 @@ def assess(stores, rules, clock, context, requests, control, monkeypatch):
         monkeypatch.setattr(assess_answer, "chance", lambda: chance)
         event = {
             "execution_name": "execution-1",
-            "request": REQUEST | {"use_case": use_case} | request,
+            "request": REQUEST
+            | {"use_case": use_case, "confidence_threshold": rules.use_cases[use_case].confidence_threshold}
+            | request,
             "model": "nova-lite",
             "answer": answer,
             "attempts": list(attempts),
@@ -157,3 +159,84 @@ def test_a_large_answer_is_kept_beside_its_record(assess):
 
     assert "answer" not in record
     assert payloads.text_of(record, "answer") == ("word " * 20_000).strip()
+
+
+SURE = {"guardrail": grounding(1.0, 1.0)}
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(0.5, "COMPLETED"), (0.999, "HELD")])
+def test_the_threshold_is_the_one_its_request_was_admitted_with(assess, threshold, status):
+    answer = converse_result("Eleven hours.\nConfidence: 1", guardrail=grounding(0.9, 0.9))
+
+    _, record = assess(answer, "product_support", confidence_threshold=threshold, mode="ask_less")
+
+    assert (record["status"], record["mode"]) == (status, "ask_less")
+
+
+@pytest.mark.parametrize(
+    ("share", "chance", "audited"), [(0, 0.0, False), (0.05, 0.049, True), (0.05, 0.05, False), (1, 0.999, True)]
+)
+def test_a_share_of_what_is_released_is_audited(assess, deploy_policy, policy_document, share, chance, audited):
+    policy_document["confidence"]["open_question"] = {"intercept": 10, "weights": {}}
+    policy_document["use_cases"]["general_question"]["review"]["audit_share"] = share
+    deploy_policy(policy_document)
+
+    result, record = assess(converse_result("Eleven hours."), chance=chance)
+
+    assert (result["status"], record["status"], record["decided_by"]) == ("COMPLETED", "COMPLETED", "policy")
+    assert bool(result["review"]) is ("sweep" in record) is audited
+    assert "due_at" not in record and "review_id" not in record, "whoever asked waits for nobody"
+
+
+def test_an_audit_is_blind_and_knows_what_share_it_stands_for(assess):
+    result, record = assess(converse_result("Eleven hours."), chance=0.0)
+
+    review = result["review"]
+    assert (review["kind"], review["blind"], review["reason"], review["audit_share"]) == ("AUDIT", True, None, 0.05)
+    assert review["review_id"].startswith("r-")
+    assert record["review"]["kind"] == "AUDIT"
+
+
+@pytest.mark.parametrize(("chance", "blind", "second"), [(0.04, True, True), (0.06, True, False), (0.2, False, False)])
+def test_some_held_answers_are_blind_and_some_are_judged_by_two(assess, chance, blind, second):
+    result, _ = assess(converse_result("No.", guardrail=grounding(0.1)), "product_support", chance=chance)
+
+    assert (result["review"]["kind"], result["review"]["blind"]) == ("HELD", blind)
+    assert result["review"]["second_reviewer"] is second
+
+
+def test_what_is_risky_is_judged_by_two_whatever_the_chance(assess):
+    result, _ = assess(converse_result("Yes."), "policy_advice")
+
+    assert (result["review"]["second_reviewer"], result["review"]["risk_class"]) == (True, "high")
+
+
+def test_a_second_assessment_of_an_audited_answer_is_told_of_its_review(assess):
+    first, _ = assess(converse_result("Eleven hours."), chance=0.0)
+
+    again, _ = assess(converse_result("Eleven hours."), chance=1.0)
+
+    assert again == first
+
+
+@pytest.mark.parametrize("length", [10, 40_000])
+def test_what_the_model_read_is_kept_for_who_reviews_it(assess, length):
+    found = ["word " * (length // 5), "Another passage."]
+
+    _, record = assess(converse_result("No.", guardrail=grounding(0.1)), "product_support", passages=found)
+
+    assert json.loads(payloads.text_of(record, "retrieved")) == found
+    assert not {"retrieved", "passages"} & record["review"].keys()
+
+
+def test_what_nobody_reviews_keeps_no_passages(assess):
+    _, record = assess(converse_result("Eleven hours.\nConfidence: 1", **SURE), "product_support", passages=["Eleven."])
+
+    assert (record["status"], "retrieved" in record, "review" in record) == ("COMPLETED", False, False)
+
+
+@pytest.mark.parametrize("key", [None, "acme#question"])
+def test_the_question_s_key_stands_with_the_answer(assess, key):
+    _, record = assess(converse_result("Eleven hours."), **({"answer_key": key} if key else {}))
+
+    assert record.get("answer_key") == key

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from adapters.http import Refused, answers, body_of, respond
+from adapters.http import Refused, answers, body_of, limit_of, position_of, respond
+from adapters.payloads import PayloadGone
 from domain.callers import Forbidden
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
@@ -64,6 +65,7 @@ def test_a_body_is_measured_in_bytes(character, bytes_each):
         (Forbidden("This needs membership in leads."), 403, "FORBIDDEN"),
         (invalid("query", "is missing"), 400, "INVALID_REQUEST"),
         (Refused(409, "ALREADY_DECIDED", "Decided."), 409, "ALREADY_DECIDED"),
+        (PayloadGone("requests/x/answer-y.json"), 410, "GONE"),
     ],
 )
 def test_each_refusal_has_its_status(error, status, code):
@@ -101,3 +103,88 @@ def test_nobody_is_let_in_without_the_authoriser_s_claims():
 
 def test_an_answer_is_not_cached():
     assert respond(200, {})["headers"]["cache-control"] == "no-store"
+
+
+def asked(method: str, **headers: str) -> dict:
+    context = CLAIMS["requestContext"] | {"http": {"method": method}}
+    return {"requestContext": context, "headers": {name.replace("_", "-"): value for name, value in headers.items()}}
+
+
+@answers
+def telling(event, caller):
+    return respond(event.get("status", 200), {"news": event.get("news", "none")})
+
+
+def test_who_knows_it_is_told_that_nothing_changed():
+    first = telling(asked("GET"), None)
+    etag = first["headers"]["etag"]
+
+    again = telling(asked("GET", if_none_match=etag), None)
+
+    assert again == {"statusCode": 304, "headers": {"etag": etag, "cache-control": "no-store"}}
+    assert json.loads(first["body"]) == {"news": "none"}
+
+
+@pytest.mark.parametrize("known", ["", "*", '"another"', "W/"])
+def test_who_knows_something_else_is_told_all(known):
+    assert telling(asked("GET", if_none_match=known), None)["statusCode"] == 200
+
+
+def test_news_are_told():
+    etag = telling(asked("GET"), None)["headers"]["etag"]
+
+    news = telling(asked("GET", if_none_match=etag) | {"news": "a lot"}, None)
+
+    assert (news["statusCode"], news["headers"]["etag"] != etag) == (200, True)
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 200), ("DELETE", 200), ("GET", 201), ("GET", 404)])
+def test_only_what_was_read_can_be_known(method, status):
+    response = telling(
+        asked(method, if_none_match=telling(asked("GET"), None)["headers"]["etag"]) | {"status": status}, None
+    )
+
+    assert (response["statusCode"], "etag" in response["headers"]) == (status, False)
+
+
+@pytest.mark.parametrize(("given", "limit"), [({}, 25), ({"limit": "1"}, 1), ({"limit": "100"}, 100)])
+def test_a_page_has_a_limit(given, limit):
+    assert limit_of(given) == limit
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "+1", " 1", "1 ", "01", "1.0", "", "x", "\u0661", "9" * 5000])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(RequestRefused) as refused:
+        limit_of({"limit": limit})
+
+    assert refused.value.field == "limit"
+
+
+@pytest.mark.parametrize(
+    "position",
+    ["", "2027-01-15T08:00:00.000Z", "2027-01-15T08:00:00.000Z#r-1", "2027-01-15T08:00:00.000Z#" + "x" * 300],
+)
+def test_a_position_is_one_that_a_page_gave(position):
+    assert position_of({"next": position} if position else {}) == position
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        "~",
+        "x",
+        "#",
+        "2027",
+        "2027-01-15T08:00:00.000Z#",
+        "2027-01-15T08:00:00.000Z# ",
+        "2027-01-15T08:00:00.000Z\n",
+        "\u0662027-01-15T08:00:00.000Z",
+        "2027-01-15T08:00:00.000Z#" + "x" * 301,
+        "2027-01-15T08:00:00.000Z#\u00e9",
+    ],
+)
+def test_a_position_that_no_page_gave_is_refused(position):
+    with pytest.raises(RequestRefused) as refused:
+        position_of({"next": position})
+
+    assert refused.value.field == "next"

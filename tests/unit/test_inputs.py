@@ -1,5 +1,6 @@
 """events/inputs/*.json: what `sam local invoke` sends is what each handler takes."""
 
+import base64
 import hashlib
 import importlib
 import json
@@ -8,8 +9,11 @@ from pathlib import Path
 import pytest
 from people import claim, judge, reviewer, shown_now
 
-from adapters import desk_settings, payloads, requests_table, reviews_table, users, workflows
+from adapters import desk_settings, incidents_table, payloads, requests_table, reviews_table, users, workflows
+from adapters.incidents_table import Case
 from domain.answers import Answer
+from domain.incidents import Incident, IncidentType
+from domain.mitigation import MitigationSettings, begin
 from domain.requests import canonical
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +29,7 @@ def input_of(name: str) -> dict:
 # Who the reviewers' inputs come from, and the draft they are about.
 CALLER = reviewer(input_of("DecideReview")["requestContext"]["authorizer"]["jwt"]["claims"]["sub"])
 DRAFT = Answer.from_converse(input_of("AssessAnswer")["answer"]).text
+INCIDENT_ID = input_of("StepMitigation")["incident_id"]
 
 
 @pytest.fixture
@@ -50,13 +55,26 @@ def world(open_review, requests, rules, bus, dead_letters, clock, monkeypatch, s
     return review
 
 
+@pytest.fixture
+def case(world, rules) -> Case:
+    """The incident of the inputs, and what has begun to be done about it."""
+    moment = int(NOW)
+    incident = Incident(
+        INCIDENT_ID, "product_support", IncidentType.QUALITY_DEGRADATION, 2, moment, since=moment, seen_at=moment
+    )
+    begun = begin(incident, NOW, MitigationSettings.from_json(rules.incidents["mitigation"]))
+    case = Case(incident, begun)
+    incidents_table.keep_case(case, NOW)
+    return case
+
+
 def run(path: Path, template: dict, context) -> dict | None:
     module = template["Resources"][path.stem]["Properties"]["Handler"].removesuffix(".handler")
     return importlib.import_module(module).handler(json.loads(path.read_text()), context)
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
-def test_each_input_is_one_its_handler_takes(path, world, template, context, requests):
+def test_each_input_is_one_its_handler_takes(path, world, case, template, context, requests):
     if path.stem in ("AdmitRequestFunction", "AssessAnswerFunction", "RecordFailureFunction"):
         requests.delete_item(Key={"request_key": world["request_key"]})
     if path.stem in ("AssessAnswerFunction", "RecordFailureFunction"):
@@ -80,8 +98,18 @@ def test_each_input_is_one_its_handler_takes(path, world, template, context, req
         assert world["review_id"] in result["body"]
     if path.stem == "RecordDecisionFunction":
         assert result == {"status": "DECIDED", "next": "done"}
+    if path.stem in ("ReadIncidentFunction", "AnswerIncidentFunction"):
+        assert INCIDENT_ID in result["body"]
+    if path.stem == "AnswerIncidentFunction":
+        assert incidents_table.find_case(INCIDENT_ID).answer == "restore"
+    if path.stem == "StepMitigationFunction":
+        assert (result["phase"], result["ask"]) == ("HOLDING", "REPORTED"), "no metric shows it"
     if path.stem == "WatchReviewsFunction":
         assert (result["failed"], result["queues"]) == (0, 4)
+
+
+def test_the_policy_s_input_is_the_shipped_policy(policy_document):
+    assert json.loads(base64.b64decode(input_of("ValidatePolicy")["content"])) == policy_document
 
 
 def test_a_review_s_inputs_are_of_one_review(world):

@@ -55,34 +55,18 @@ def answer():
 )
 def test_only_what_the_policy_trusts_is_released(answer, use_case, change, confidence, always_review, status, reason):
     risk_class = dataclasses.replace(use_case.risk_class, always_review=always_review)
-    use_case = dataclasses.replace(use_case, confidence_threshold=0.8, risk_class=risk_class)
+    use_case = dataclasses.replace(use_case, risk_class=risk_class)
 
-    verdict = judge(dataclasses.replace(answer, **change), confidence, use_case)
+    verdict = judge(dataclasses.replace(answer, **change), confidence, use_case, 0.8)
 
     assert (verdict.status, verdict.reason) == (status, reason)
 
 
-@pytest.mark.parametrize(
-    ("confidence", "floor", "status"),
-    [
-        (0.75, None, Status.HELD),
-        (0.75, 0.7, Status.COMPLETED),
-        (0.7, 0.7, Status.COMPLETED),
-        (0.69, 0.7, Status.HELD),
-        # A floor above the threshold, of a policy that changed meanwhile, makes nothing stricter.
-        (0.85, 0.9, Status.COMPLETED),
-    ],
-)
-def test_a_floor_takes_the_place_of_a_higher_threshold(answer, use_case, confidence, floor, status):
-    use_case = dataclasses.replace(use_case, confidence_threshold=0.8)
-
-    assert judge(answer, confidence, use_case, floor).status is status
-
-
-def test_a_floor_lets_out_nothing_but_what_only_lacked_confidence(answer, use_case):
+def test_a_low_threshold_lets_out_nothing_but_what_only_lacked_confidence(answer, use_case):
     found = dataclasses.replace(answer, findings=("ContentPolicy:HATE",))
     always = dataclasses.replace(use_case, risk_class=dataclasses.replace(use_case.risk_class, always_review=True))
 
+    assert judge(answer, 0.0, use_case, 0.0).status is Status.COMPLETED
     assert judge(found, 1.0, use_case, 0.0).reason is Reason.GUARDRAIL_FINDING
     assert judge(answer, 1.0, always, 0.0).reason is Reason.RISK_CLASS
     assert judge(dataclasses.replace(answer, text=""), 1.0, use_case, 0.0).reason is Reason.LOW_CONFIDENCE

@@ -106,3 +106,32 @@ def test_a_document_is_checked_twice(policy_document):
         policy.load(policy_document | {"models": {}})
     with pytest.raises(PolicyInvalid):
         policy.load(policy_document | {"risk_classes": {}})
+
+
+@pytest.mark.parametrize(
+    "incidents",
+    [
+        None,
+        {},
+        {"detection": {}, "correlation": {}},
+        {"detection": {}, "correlation": {}, "mitigation": {}},
+        {"detection": {}, "correlation": {}, "mitigation": {"ladders": {"LATENCY": ["ask_less"]}}},
+        {"detection": {}, "correlation": {}, "mitigation": {"ladders": {"LATENCY": "refuse"}}},
+        {"detection": {}, "correlation": {}, "mitigation": {"ladders": {"BAD_MOOD": ["refuse"]}}},
+        {"detection": {"false_alarms_per_day": -1}, "correlation": {}, "mitigation": {"ladders": {}}},
+        {"detection": {}, "correlation": {}, "mitigation": {"ladders": {}}, "unforeseen": {}},
+    ],
+)
+def test_what_is_no_section_on_incidents_is_told_by_the_schema(policy_document, incidents):
+    document = policy_document | {"incidents": incidents}
+    if incidents is None:
+        del document["incidents"]
+
+    with pytest.raises(SchemaViolated, match="incidents"):
+        policy.load(document)
+
+
+def test_a_section_on_incidents_may_leave_all_to_what_is_usual(policy_document):
+    least = {"detection": {}, "correlation": {}, "mitigation": {"ladders": {}}}
+
+    assert policy.load(policy_document | {"incidents": least}).incidents == least

@@ -100,3 +100,43 @@ def test_a_tenant_is_an_account_and_a_source(policy_document, account, source, t
     found = Policy.from_json(policy_document).tenant_of(account, source, own_account="111122223333")
 
     assert (found and found.name) == tenant
+
+
+def test_a_queue_that_is_too_long_is_not_helped_by_more_reviews(policy_document):
+    change(policy_document, "use_cases.general_question.review.overload.confidence_floor", 0.9)
+
+    with pytest.raises(PolicyInvalid, match=r"use_cases\.general_question\.review\.overload\.confidence_floor"):
+        Policy.from_json(policy_document)
+
+
+def test_a_blind_review_is_not_always_an_audit(policy_document):
+    change(policy_document, "use_cases.general_question.review.blind_share", 0)
+
+    with pytest.raises(PolicyInvalid, match=r"use_cases\.general_question\.review\.blind_share"):
+        Policy.from_json(policy_document)
+
+    change(policy_document, "use_cases.general_question.review.audit_share", 0)
+    assert Policy.from_json(policy_document)
+
+
+@pytest.mark.parametrize(
+    ("rungs", "keep"),
+    [
+        (["fallback_model", "cache_only"], {"general_question", "product_support", "policy_advice"}),
+        (["fallback_model", "refuse"], {"product_support"}),
+        ([], {"product_support"}),
+    ],
+)
+def test_answers_are_kept_where_load_or_an_incident_may_leave_nothing_else(policy_document, rungs, keep):
+    """Of the shipped use cases product_support alone gives way to the store when its reviewers are behind."""
+    policy_document["incidents"]["mitigation"]["ladders"] = {"MODEL_ERRORS": ["refuse"], "LATENCY": rungs}
+
+    use_cases = Policy.from_json(policy_document).use_cases
+
+    assert {name for name, use_case in use_cases.items() if use_case.keeps_answers} == keep
+
+
+def test_the_settings_of_incidents_are_handed_on_as_they_stand(policy_document):
+    change(policy_document, "incidents.correlation", {"a_setting": 300.0})
+
+    assert Policy.from_json(policy_document).incidents == policy_document["incidents"]

@@ -48,6 +48,11 @@ def policy_for_tests() -> dict:
     use_case("silence_approves", review=silent | {"on_silence": "APPROVE"})
     two_silent = {"second_reviewer_share": 1, "reviewer_sla_seconds": 3, "lead_sla_seconds": 0, "on_silence": "APPROVE"}
     use_case("silence_after_a_verdict", review=two_silent)
+    use_case("ailing", "sure")
+    # A minute of an incident takes two seconds, and little is asked for before it is told.
+    policy["incidents"]["drill_speed"] = 30
+    quick = {"settle_seconds": 120, "probe_after_seconds": 120, "watch_seconds": 300}
+    policy["incidents"]["mitigation"] |= quick
     use_case("escalating", review={"reviewer_sla_seconds": 1, "lead_sla_seconds": 600})
     use_case("two_eyes_more", review={"second_reviewer_share": 1})
     use_case("audited", "sure", review={"audit_share": 1, "blind_share": 1})

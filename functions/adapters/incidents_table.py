@@ -1,0 +1,133 @@
+"""Incidents in the control table: per use case the watch (detectors' state, incidents), per incident its mitigation.
+
+Each item is written only as the next version of what was read: two runs at once do one run's work.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+
+from adapters.dynamodb import client, get
+from domain.errors import Overtaken
+from domain.incidents import Incident
+from domain.mitigation import Mitigation
+
+KEPT_SECONDS = 90 * 86_400
+MOST_EVENTS = 200  # of a timeline; what is between its beginning and its end may be dropped
+_BATCH = 100
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is known of a use case from minute to minute."""
+
+    use_case: str
+    seen_to: float = 0.0
+    state: dict | None = None
+    incidents: list[Incident] = field(default_factory=list)
+    modes: list[list] = field(default_factory=list)  # [moment, mode], as runs have met them
+    calmed: dict[str, float] = field(default_factory=dict)  # incidents whose restored operation was taken up
+    version: int = 0
+
+
+@dataclass(slots=True)
+class Case:
+    """An incident with what is done about it and what was done."""
+
+    incident: Incident
+    mitigation: Mitigation | None = None
+    timeline: list[dict] = field(default_factory=list)
+    answer: str | None = None  # an operator's, not yet taken up
+    version: int = 0
+
+    def note(self, at: float, what: str, **more: object) -> None:
+        """Add to the timeline what was seen or done."""
+        self.timeline.append({"at": at, "what": what, **more})
+        if len(self.timeline) > MOST_EVENTS:
+            del self.timeline[MOST_EVENTS // 2]
+
+
+def find_watch(use_case: str) -> Watch:
+    item = get(_table(), {"control_key": f"watch#{use_case}"})
+    if item is None:
+        return Watch(use_case)
+    return _watch(item)
+
+
+def find_watches(use_cases: list[str]) -> list[Watch]:
+    """The watches of several use cases, for whoever lists incidents."""
+    wanted = [{"control_key": f"watch#{use_case}"} for use_case in use_cases]
+    found: list[Watch] = []
+    while wanted:
+        result = client.batch_get_item(RequestItems={_table(): {"Keys": wanted[:_BATCH]}})
+        wanted = wanted[_BATCH:] + result.get("UnprocessedKeys", {}).get(_table(), {}).get("Keys", [])
+        found += map(_watch, result["Responses"].get(_table(), []))
+    return found
+
+
+def keep_watch(watch: Watch, now: float) -> None:
+    """Write the next version of a watch; raises Overtaken."""
+    body = {
+        "seen_to": watch.seen_to,
+        "state": watch.state,
+        "incidents": [incident.to_json() for incident in watch.incidents],
+        "modes": watch.modes,
+        "calmed": watch.calmed,
+    }
+    _put(f"watch#{watch.use_case}", body, watch.version, now, use_case=watch.use_case)
+    watch.version += 1
+
+
+def find_case(incident_id: str) -> Case | None:
+    item = get(_table(), {"control_key": f"incident#{incident_id}"})
+    if item is None:
+        return None
+    body = json.loads(item["body"])
+    mitigation = body["mitigation"] and Mitigation.from_json(body["mitigation"])
+    return Case(
+        Incident.from_json(body["incident"]), mitigation, body["timeline"], body["answer"], int(item["version"])
+    )
+
+
+def keep_case(case: Case, now: float) -> None:
+    """Write the next version of a case; raises Overtaken."""
+    body = {
+        "incident": case.incident.to_json(),
+        "mitigation": case.mitigation and case.mitigation.to_json(),
+        "timeline": case.timeline,
+        "answer": case.answer,
+    }
+    _put(f"incident#{case.incident.incident_id}", body, case.version, now, use_case=case.incident.use_case)
+    case.version += 1
+
+
+def _put(key: str, body: dict, version: int, now: float, **more: str) -> None:
+    item = {
+        "control_key": key,
+        "body": json.dumps(body, separators=(",", ":")),
+        "version": version + 1,
+        "expires_at": int(now) + KEPT_SECONDS,
+        **more,
+    }
+    try:
+        client.put_item(
+            TableName=_table(),
+            Item=item,
+            ConditionExpression="attribute_not_exists(#version)" if not version else "#version = :seen",
+            ExpressionAttributeNames={"#version": "version"},
+            **({"ExpressionAttributeValues": {":seen": version}} if version else {}),
+        )
+    except client.exceptions.ConditionalCheckFailedException as error:
+        raise Overtaken(key) from error
+
+
+def _watch(item: dict) -> Watch:
+    body = json.loads(item["body"])
+    incidents = [Incident.from_json(raw) for raw in body["incidents"]]
+    return Watch(
+        item["use_case"], body["seen_to"], body["state"], incidents, body["modes"], body["calmed"], int(item["version"])
+    )
+
+
+def _table() -> str:
+    return os.environ["CONTROL_TABLE"]

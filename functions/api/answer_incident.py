@@ -1,0 +1,49 @@
+"""AnswerIncident: POST /incidents/{incident_id}/answer; an operator's word: the next rung, restore, or hold."""
+
+from aws_lambda_powertools import Logger
+
+from adapters import incidents_table, operator_tokens, workflows
+from adapters.clock import now
+from adapters.http import Refused, answers, body_of, respond
+from adapters.incident_access import visible_case
+from domain.callers import Caller
+from domain.errors import Overtaken
+from domain.mitigation import Answer
+from domain.requests import check_text, invalid
+
+MOST_REASON = 500
+ATTEMPTS = 5
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@answers
+def handler(event: dict, caller: Caller) -> dict:
+    incident_id, body = event["pathParameters"]["incident_id"], body_of(event)
+    check_text(body)
+    if not isinstance(body, dict) or set(body) != {"answer", "reason"} or body["answer"] not in set(Answer):
+        raise invalid("answer", f"must be one of {', '.join(Answer)}, with a reason and nothing else")
+    if not isinstance(body["reason"], str) or not 0 < len(body["reason"].strip()) <= MOST_REASON:
+        raise invalid("reason", f"must say why, in at most {MOST_REASON} characters")
+    for _ in range(ATTEMPTS):
+        case = visible_case(incident_id, caller)
+        if case.mitigation is None or case.mitigation.is_done:
+            raise Refused(409, "NOT_MITIGATED", "Nothing is done about this incident any more.")
+        case.answer = body["answer"]
+        case.note(case.mitigation.stepped_at, "ANSWERED", answer=body["answer"], reason=body["reason"], by=caller.name)
+        try:
+            incidents_table.keep_case(case, now())
+            break
+        except Overtaken:
+            continue
+    else:
+        raise Refused(503, "UNAVAILABLE", "Others were at the same incident; send it again.", retry_after_seconds=2)
+    logger.info("operator answered", incident_id=incident_id, answer=body["answer"], by=caller.user_id)
+    # Should the token not be taken, the mitigation takes the answer up at its next step, within a minute.
+    if token := operator_tokens.find(incident_id):
+        try:
+            workflows.resume(token, {})
+        except Exception:
+            logger.exception("mitigation not resumed yet", incident_id=incident_id)
+    return respond(200, {"incident_id": incident_id, "answer": body["answer"]})

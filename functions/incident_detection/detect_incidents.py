@@ -1,0 +1,175 @@
+"""DetectIncidents: every minute reads what CloudWatch says, finds what is wrong, and says what to mitigate."""
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import bus, incidents_table, mitigations, modes_table, policy, signals
+from adapters.clock import iso, now
+from adapters.incidents_table import Case, Watch
+from domain import detectors, incidents, mitigation
+from domain.detectors import DetectorSettings, Finding
+from domain.errors import Overtaken
+from domain.incidents import Incident, IncidentChange, IncidentSettings
+from domain.mitigation import DISTURBS, MitigationSettings, Phase
+from domain.modes import ANY_TENANT, Mode
+from domain.policy import Policy
+
+RESERVE_MILLISECONDS = 10_000
+MOST_MODES = 120
+# A mitigation that did not step for so long has lost its machine.
+LOST_SECONDS = 300
+MOST_WORDS = 500
+# Before the first run of all, this much of what was measured is taken in.
+FIRST_LOOK_SECONDS = 3600
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name")
+def handler(event: dict, context: LambdaContext) -> dict:
+    """Looks at every use case, or at the one that `report` is about; gives the incidents to start a mitigation of."""
+    rules = policy.current()
+    report, started, failed = event.get("report"), [], 0
+    names = sorted(rules.use_cases)
+    if report:
+        names = [name for name in names if name == report.get("use_case")] or names
+    for name in names:
+        if context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS:
+            logger.warning("use cases left to the next run", after=name)
+            break
+        try:
+            started += _watch(name, rules, report)
+        except Overtaken:
+            logger.info("another run was first", use_case=name)
+        except Exception:
+            # One use case stops no other; the next minute's run meets it again.
+            logger.exception("use case not watched", use_case=name)
+            failed += 1
+    logger.info("incidents looked for", use_cases=len(names), mitigations=started, failed=failed)
+    return {"mitigations": started}
+
+
+def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
+    speed = rules.incidents.get("drill_speed", 1)
+    moment = now() * speed
+    watch = incidents_table.find_watch(use_case)
+    mode = modes_table.fresh(ANY_TENANT, use_case).mode
+    if not watch.modes or watch.modes[-1][1] != mode:
+        watch.modes = [*watch.modes, [moment, mode]][-MOST_MODES:]
+    cases = {one.incident_id: incidents_table.find_case(one.incident_id) for one in watch.incidents}
+    in_hand = {name: case for name, case in cases.items() if case and case.mitigation and not case.mitigation.is_done}
+    _calm(watch, in_hand)
+    findings = _observe(watch, in_hand, rules, moment)
+    settings = IncidentSettings.from_json(rules.incidents["correlation"])
+    known, changes = incidents.review(watch.incidents, findings, use_case, int(moment), settings, in_hand)
+    if report:
+        words = str(report.get("words", ""))[:MOST_WORDS]
+        known, more = incidents.report(known, words, use_case, int(moment), int(report.get("severity", 3)))
+        changes += more
+    watch.incidents = known
+    started = _take_up(known, cases, changes, rules, moment)
+    # The cases came first: a run that dies here finds the same again, under the same names.
+    incidents_table.keep_watch(watch, now())
+    return started + _lost(in_hand, moment, speed)
+
+
+def _calm(watch: Watch, in_hand: dict[str, Case]) -> None:
+    """Once normal operation was shown to be well, what was found before is no evidence any more."""
+    for name, case in in_hand.items():
+        if case.mitigation.phase is Phase.WATCHING and watch.calmed.get(name) != case.mitigation.phase_at:
+            watch.state = detectors.calm(watch.state or {}, incidents.EXPLAINS[case.incident.type])
+            watch.calmed[name] = case.mitigation.phase_at
+    watch.calmed = {name: at for name, at in watch.calmed.items() if name in in_hand}
+
+
+def _observe(watch: Watch, in_hand: dict[str, Case], rules: Policy, moment: float) -> list[Finding]:
+    """Take in the minutes that are complete by now; gives what the last of them shows."""
+    speed = rules.incidents.get("drill_speed", 1)
+    settings = DetectorSettings.from_json(rules.incidents["detection"])
+    explained = frozenset().union(*(incidents.EXPLAINS[case.incident.type] for case in in_hand.values()))
+    findings: list[Finding] = []
+    for row in signals.rows(watch.use_case, watch.seen_to or moment - FIRST_LOOK_SECONDS, moment, speed):
+        in_force = _modes_during(watch, row.at)
+        disturbed = frozenset().union(*(DISTURBS.get(each, frozenset()) for each in in_force))
+        if in_force - {Mode.NORMAL, Mode.ASK_LESS}:
+            disturbed |= explained
+        watch.state, findings = detectors.observe(watch.state, row, settings, disturbed, learn=not in_hand)
+        watch.seen_to = row.at
+    return findings
+
+
+def _take_up(
+    known: list[Incident],
+    cases: dict[str, Case | None],
+    changes: list[IncidentChange],
+    rules: Policy,
+    moment: float,
+) -> list[dict]:
+    """Keep what is known of each incident, and announce what changed; gives the mitigations that are to be started."""
+    speed, started = rules.incidents.get("drill_speed", 1), []
+    changed = {change.incident.incident_id: change for change in changes}
+    settings = MitigationSettings.from_json(rules.incidents["mitigation"])
+    for incident in known:
+        change = changed.get(incident.incident_id)
+        case = cases.get(incident.incident_id)
+        if case and case.incident == incident and not change:
+            continue
+        case = case or incidents_table.find_case(incident.incident_id) or Case(incident)
+        case.incident = incident
+        if change:
+            case.note(moment, change.kind, told=incident.explained(), severity=incident.severity)
+        if incident.is_open and (case.mitigation is None or case.mitigation.is_done):
+            case.mitigation = mitigation.begin(incident, moment, settings)
+            # At once: its machine takes over from here.
+            mode = mitigations.enforce(incident, case.mitigation, mitigation.NORMAL, moment, speed)
+            case.note(moment, case.mitigation.phase, mode=mode, ask=case.mitigation.ask)
+            started.append(_start(case))
+        elif case.mitigation:
+            case.mitigation = mitigation.follow(case.mitigation, incident, moment, settings)
+        incidents_table.keep_case(case, now())
+    for change in changes:
+        _announce(change, speed)
+    return started
+
+
+def _start(case: Case) -> dict:
+    incident_id = case.incident.incident_id
+    return {"incident_id": incident_id, "name": f"{incident_id}-{case.incident.reopened}-{case.version}"[-80:]}
+
+
+def _lost(in_hand: dict[str, Case], moment: float, speed: float) -> list[dict]:
+    """Mitigations whose machine is gone: another one goes on where it was."""
+    return [_start(case) for case in in_hand.values() if (moment - case.mitigation.stepped_at) / speed > LOST_SECONDS]
+
+
+def _announce(change: IncidentChange, speed: float) -> None:
+    incident = change.incident
+    detail = {
+        "event_id": _event_id(change),
+        "incident_id": incident.incident_id,
+        "use_case": incident.use_case,
+        "type": incident.type,
+        "severity": incident.severity,
+        "change": change.kind,
+        "since": iso(incident.since / speed),
+        "at": iso(incident.seen_at / speed),
+        "explanation": incident.explained()[:2000],
+        "runbook": f"docs/runbooks/{incident.type.lower().replace('_', '-')}.md",
+    }
+    [error] = bus.publish([bus.entry("IncidentChanged", detail)])
+    logger.warning("incident changed", incident_id=incident.incident_id, change=change.kind, refused=error)
+
+
+def _event_id(change: IncidentChange) -> str:
+    incident = change.incident
+    return bus.event_id(incident.incident_id, change.kind, str(incident.reopened), str(incident.severity))
+
+
+def _modes_during(watch: Watch, at: int) -> set[Mode]:
+    """The modes that requests of a minute may have met, with some leeway on both sides."""
+    found = {Mode.NORMAL} if not watch.modes or watch.modes[0][0] > at else set()
+    for place, (since, mode) in enumerate(watch.modes):
+        until = watch.modes[place + 1][0] if place + 1 < len(watch.modes) else float("inf")
+        if since - 60 <= at + 60 and until + 60 >= at:
+            found.add(Mode(mode))
+    return found or {Mode.NORMAL}

@@ -1,0 +1,48 @@
+"""StepMitigation: weighs fresh traffic, sets or lifts the mode that the ladder says, and tells when to come again."""
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import incidents_table, mitigations, policy, signals
+from adapters.clock import now
+from domain.mitigation import Answer, MitigationSettings, Phase, step
+
+LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 1, 300
+# Rows of this long before the step's own time may still have to be weighed.
+LOOK_BACK_SECONDS = 1800
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name")
+def handler(event: dict, context: LambdaContext) -> dict:
+    """Gives `phase` (DONE ends the machine), `wait_seconds`, and `ask` where an operator is asked something."""
+    rules = policy.current()
+    speed = rules.incidents.get("drill_speed", 1)
+    moment = now() * speed
+    case = incidents_table.find_case(event["incident_id"])
+    if case is None or case.mitigation is None:
+        logger.warning("nothing to mitigate", incident_id=event["incident_id"])
+        return {"phase": Phase.DONE, "wait_seconds": 0, "ask": ""}
+    settings = MitigationSettings.from_json(rules.incidents["mitigation"])
+    before = case.mitigation
+    rows = signals.rows(case.incident.use_case, moment - LOOK_BACK_SECONDS, moment, speed)
+    answer = Answer(case.answer) if case.answer else None
+    found_again = before.phase is Phase.WATCHING and any(
+        finding.sure and finding.since >= before.phase_at for finding in case.incident.findings.values()
+    )
+    after = step(before, moment, rows, settings, answer, found_again)
+    # The mode first: whoever dies between has set what the next run will set again.
+    was = before.mode(before.stepped_at)
+    mode = mitigations.enforce(case.incident, after, was, moment, speed)
+    if (before.phase, before.ask, was) != (after.phase, after.ask, mode):
+        case.note(moment, after.phase, mode=mode, ask=after.ask, relapses=after.relapses, outcome=after.outcome)
+    case.mitigation, case.answer = after, None
+    incidents_table.keep_case(case, now())
+    logger.info("mitigation stepped", incident_id=event["incident_id"], phase=after.phase, mode=mode, ask=after.ask)
+    wait = (after.next_at - moment) / speed
+    return {
+        "phase": after.phase,
+        "wait_seconds": round(min(max(wait, LEAST_WAIT_SECONDS), MOST_WAIT_SECONDS)),
+        "ask": after.ask or "",
+    }

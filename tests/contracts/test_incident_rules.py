@@ -1,0 +1,48 @@
+"""Holds the policy's section on incidents, the modes and the runbooks to the rules that read them."""
+
+import dataclasses
+import json
+
+import pytest
+from machines import ROOT
+
+from domain.detectors import DetectorSettings
+from domain.incidents import IncidentSettings, IncidentType
+from domain.mitigation import MitigationSettings, Rung
+from domain.modes import Mode
+
+
+@pytest.fixture(scope="module")
+def section() -> dict:
+    schema = json.loads((ROOT / "policies/runtime.schema.json").read_text())
+    return schema["properties"]["incidents"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("detection", DetectorSettings), ("correlation", IncidentSettings), ("mitigation", MitigationSettings)],
+)
+def test_the_schema_knows_each_setting_and_no_other(section, name, settings):
+    fields = {field.name for field in dataclasses.fields(settings) if field.init}
+
+    assert section[name]["properties"].keys() == fields
+    assert section[name]["additionalProperties"] is False
+
+
+def test_each_rung_is_a_mode_in_the_same_order():
+    assert [mode for mode in Mode if mode in set(Rung)] == list(Rung)
+
+
+def test_each_type_of_incident_has_a_ladder_of_known_rungs(section, policy_document):
+    ladders = policy_document["incidents"]["mitigation"]["ladders"]
+    known = section["mitigation"]["properties"]["ladders"]
+
+    assert set(ladders) == set(IncidentType) == set(known["propertyNames"]["enum"])
+    assert set(known["additionalProperties"]["items"]["enum"]) == set(Rung)
+    MitigationSettings.from_json(policy_document["incidents"]["mitigation"])
+
+
+def test_each_type_of_incident_has_a_runbook():
+    for type_ in IncidentType:
+        text = (ROOT / f"docs/runbooks/{type_.lower().replace('_', '-')}.md").read_text()
+        assert text.startswith("# ") and "bulwark incident" in text
