@@ -3,12 +3,13 @@
 import tempfile
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from local.cli import render, summary
+from local.cli import demo_incident, render, summary
 from local.cli.embedded import running_cloud, wait_for_the_end
 from local.cli.exits import Problem, command
 from local.cli.questions import HALUEVAL, OWN_QUESTIONS, Question, read_questions, write_replay
@@ -27,7 +28,13 @@ def register(app: typer.Typer) -> None:
     command(app, "demo")(demo)
 
 
+class Play(StrEnum):
+    REQUESTS = "requests"
+    INCIDENT = "incident"
+
+
 def demo(
+    play: Annotated[Play, typer.Argument(help="requests, or an incident that comes and goes.")] = Play.REQUESTS,
     stay: Annotated[bool, typer.Option("--stay", help="Leave it running at the end, until Ctrl-C.")] = False,
     questions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Recorded questions, like those in events/questions/.")
@@ -44,9 +51,13 @@ def demo(
     \b
     bulwark demo
     bulwark demo --stay      # then, in another terminal: bulwark requests
+    bulwark demo incident    # a model goes wrong; noticed, mitigated and restored without anybody, in five minutes
 
     Ends with 0 when every request has come to its end, with 1 if anything is stuck.
     """
+    if play is Play.INCIDENT:
+        demo_incident.run(as_json)
+        return
     begun = time.monotonic()
     source = questions or (HALUEVAL if HALUEVAL.exists() else OWN_QUESTIONS)
     asked = read_questions(source, requests)

@@ -147,7 +147,7 @@ def faults(
 @contextmanager
 def running_cloud(
     *,
-    policy: Path | None = None,
+    policy: Path | dict[str, Any] | None = None,
     scenario: Path | None = None,
     replay: Path | None = None,
     port: int = 0,
@@ -163,7 +163,7 @@ def running_cloud(
         _ended_by_sigterm(),
         cloud.start(
             template=str(ROOT / "template.yaml"),
-            policy=policy and str(policy),
+            policy=policy if isinstance(policy, dict) else policy and str(policy),
             scenario=scenario and str(scenario),
             replay=replay and str(replay),
             port=port,
