@@ -3,6 +3,7 @@
 import { forgetAll } from "./api.js";
 import { button, el, fill, name } from "./dom.js";
 import { open as openHistory } from "./history.js";
+import * as incidents from "./incidents.js";
 import * as item from "./item.js";
 import * as quality from "./quality.js";
 import * as queue from "./queue.js";
@@ -19,6 +20,8 @@ const VIEWS = [
   { path: /^\/history$/, title: "My history", hash: "#/history", groups: REVIEW, open: openHistory },
   { path: /^\/requests$/, title: "Requests", hash: "#/requests", groups: ["operators"], open: requests.open },
   { path: /^\/requests\/([^/]+)$/, title: "Request", groups: ["operators"], open: requests.openOne, under: "#/requests" },
+  { path: /^\/incidents$/, title: "Incidents", hash: "#/incidents", groups: ["operators"], open: incidents.open },
+  { path: /^\/incidents\/([^/]+)$/, title: "Incident", groups: ["operators"], open: incidents.openOne, under: "#/incidents" },
   { path: /^\/quality$/, title: "Quality", hash: "#/quality", groups: [...REVIEW, "operators"], open: quality.open },
 ];
 const THEMES = { auto: "light", light: "dark", dark: "auto" };

@@ -16,8 +16,8 @@ from domain.policy import Policy
 
 RESERVE_MILLISECONDS = 10_000
 MOST_MODES = 120
-# A mitigation that did not step for so long has lost its machine.
-LOST_SECONDS = 300
+# A mitigation that did not step for this share of the time that its mode has left has lost its machine.
+LOST_SHARE = 0.5
 MOST_WORDS = 500
 # Before the first run of all, this much of what was measured is taken in.
 FIRST_LOOK_SECONDS = 3600
@@ -70,7 +70,7 @@ def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
     started = _take_up(known, cases, changes, rules, moment)
     # The cases came first: a run that dies here finds the same again, under the same names.
     incidents_table.keep_watch(watch, now())
-    return started + _lost(in_hand, moment, speed)
+    return started + _lost(in_hand, rules, moment)
 
 
 def _calm(watch: Watch, in_hand: dict[str, Case]) -> None:
@@ -137,9 +137,10 @@ def _start(case: Case) -> dict:
     return {"incident_id": incident_id, "name": f"{incident_id}-{case.incident.reopened}-{case.version}"[-80:]}
 
 
-def _lost(in_hand: dict[str, Case], moment: float, speed: float) -> list[dict]:
+def _lost(in_hand: dict[str, Case], rules: Policy, moment: float) -> list[dict]:
     """Mitigations whose machine is gone: another one goes on where it was."""
-    return [_start(case) for case in in_hand.values() if (moment - case.mitigation.stepped_at) / speed > LOST_SECONDS]
+    patience = LOST_SHARE * MitigationSettings.from_json(rules.incidents["mitigation"]).expiry_seconds
+    return [_start(case) for case in in_hand.values() if moment - case.mitigation.stepped_at > patience]
 
 
 def _announce(change: IncidentChange, speed: float) -> None:

@@ -220,6 +220,10 @@ def test_nothing_serious_stands_in_anybodys_way(bulwark, open_tab, at_work, size
     page = operator.sign_in("#/requests")
     page.get_by_role("table").wait_for()
     check(page, f"requests-{kind}")
+    page.goto(f"{bulwark.outputs['DeskUrl']}/#/incidents")
+    page.get_by_role("link", name="Reported").click()
+    page.get_by_role("heading", name="Timeline").wait_for()
+    check(page, f"incident-{kind}")
 
     assert lead.complaints == operator.complaints == []
 
@@ -246,6 +250,8 @@ def at_work(stack) -> str:
         hold(stack, use_case)
     stack.send("sure")
     stack.invoke("WatchReviewsFunction", {})
+    reported = {"use_case": "product_support", "words": "answers name a manual that does not exist", "severity": 2}
+    stack.invoke("DetectIncidentsFunction", {"execution_name": "reported", "report": reported})
     query = "Where was a ledger first kept, and when?"
     draft = (
         "A ledger is a book of accounts. It was first kept in Venice in 1494.\n\n"
@@ -262,6 +268,18 @@ def check(page: Page, name: str, keep: bool = True) -> None:
     serious = [each for each in found if each["impact"] in ("serious", "critical")]
     told = [{"rule": each["id"], "nodes": [node["html"][:200] for node in each["nodes"]]} for each in serious]
     assert not told, f"{name}: {json.dumps(told, indent=1)}"
+
+
+def test_an_operator_ends_an_incident_by_their_word(bulwark, open_tab, at_work):
+    tab = open_tab("Operator")
+    page = tab.sign_in("#/incidents")
+    page.get_by_role("link", name="Reported").click()
+    page.get_by_role("button", name="Restore").click()
+    page.get_by_label("Reason").fill("It was another system's.")
+    page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+
+    expect(page.get_by_role("table")).to_contain_text("Answered")
+    assert tab.complaints == []
 
 
 def test_who_is_nobody_here_is_told_so(bulwark, open_tab):

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
+import yaml
 from machines import ROOT
 
 from domain.detectors import DetectorSettings
@@ -46,3 +48,15 @@ def test_each_type_of_incident_has_a_runbook():
     for type_ in IncidentType:
         text = (ROOT / f"docs/runbooks/{type_.lower().replace('_', '-')}.md").read_text()
         assert text.startswith("# ") and "bulwark incident" in text
+
+
+def test_each_alarm_links_its_runbook(template):
+    text = (ROOT / "statemachines/observability.yaml").read_text()
+    observability = yaml.safe_load(re.sub(r"!\w+ ", "", text))
+    resources = {**template["Resources"], **observability["Resources"]}
+    alarms = {name: one for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+
+    assert len(alarms) >= 10
+    for name, alarm in alarms.items():
+        [runbook] = re.findall(r"docs/runbooks/[a-z-]+\.md", alarm["Properties"]["AlarmDescription"])
+        assert (ROOT / runbook).read_text().startswith("# "), name

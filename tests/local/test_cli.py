@@ -20,7 +20,10 @@ from local.cli.scoring import Share
 from local.cli.target import ROOT, Target, embedded
 from local.cloud import Cloud, start
 
-COMMANDS = "demo up send requests request reviews review outputs faults replay-dlq".split()
+COMMANDS = (
+    "demo up send requests request reviews review plant calibrate incidents incident report-incident outputs faults "
+    "replay-dlq"
+).split()
 BULWARK = [sys.executable, "-c", "from local.cli import main; main()"]
 ANSWERED = {"RELEASED", "HELD"}
 
@@ -97,7 +100,10 @@ def outcome(told: Callable[..., object], request_id: str, *statuses: str) -> dic
 # --- the command itself ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["policy", "deploy"], ["policy", "show"]])
+@pytest.mark.parametrize(
+    "command",
+    [*([name] for name in COMMANDS), ["policy", "deploy"], ["policy", "show"], ["mode", "set"], ["mode", "clear"]],
+)
 def test_every_command_teaches_by_example_and_says_what_its_exit_codes_mean(command):
     help_text = CliRunner().invoke(app, [*command, "--help"]).stdout
 
@@ -253,6 +259,42 @@ def test_a_use_case_that_nobody_judged_proves_no_threshold(bulwark, told):
 
     assert "prove no threshold" in refused.stderr and "judged" in refused.stderr
     assert "it has general_question" in bulwark("calibrate", "horoscopes", ends=2).stderr
+
+
+# --- incidents and modes ---------------------------------------------------------------------------
+
+
+def test_what_a_person_reports_is_an_incident_that_a_person_ends(bulwark, told):
+    bulwark("report-incident", "policy_advice", "answers name a law that does not exist", "--severity", "2")
+    wait_for(lambda: told("incidents"))
+    [listed] = told("incidents")
+    assert (listed["type"], listed["severity"], listed["status"]) == ("REPORTED", 2, "OPEN")
+
+    shown = told("incident", listed["incident_id"])
+    assert (shown["phase"], shown["ask"]) == ("HOLDING", "REPORTED")
+    assert "answers name a law" in shown["explanation"]
+    report = bulwark("incident", listed["incident_id"], "--markdown").stdout
+    assert report.startswith("# REPORTED in policy_advice") and "docs/runbooks/reported.md" in report
+    assert "reason" in bulwark("incident", listed["incident_id"], "restore", ends=2).stderr
+    told("incident", listed["incident_id"], "restore", "--reason", "it was another system's")
+
+    wait_for(lambda: told("incident", listed["incident_id"])["phase"] == "WATCHING")
+    timeline = told("incident", listed["incident_id"])["timeline"]
+    [answered] = [entry for entry in timeline if entry["what"] == "ANSWERED"]
+    assert (answered["answer"], answered["by"]) == ("restore", "operator")
+
+
+def test_a_mode_set_by_hand_holds_until_it_is_cleared(bulwark, told, tmp_path):
+    bulwark("mode", "set", "product_support", "refuse", "--reason", "a drill", "--minutes", "5")
+    time.sleep(5.2)  # as old as a mode may be
+    question = {"use_case": "product_support", "query": "How long does the battery last?"}
+    told("send", lines(tmp_path / "one.jsonl", question | {"request_id": "stopped-1"}), ends=0)
+    assert outcome(told, "stopped-1", "REFUSED")["reason"] == "STOPPED"
+
+    bulwark("mode", "clear", "product_support")
+    time.sleep(5.2)
+    told("send", lines(tmp_path / "two.jsonl", question | {"request_id": "stopped-2"}))
+    assert outcome(told, "stopped-2", "COMPLETED", "HELD")
 
 
 # --- the dead-letter queue -------------------------------------------------------------------------

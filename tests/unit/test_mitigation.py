@@ -187,6 +187,17 @@ def test_what_comes_back_too_often_is_held_for_long_and_told():
     assert held != NORMAL and course.now - began > 0.8 * SETTINGS.hold_seconds
 
 
+@pytest.mark.parametrize(("reopened", "held"), [(SETTINGS.flap_limit, False), (SETTINGS.flap_limit + 1, True)])
+def test_an_incident_that_was_opened_again_and_again_flaps_as_well(reopened, held):
+    course = Course()
+    course.mitigation = begin(replace(incident(), reopened=reopened), NOW, SETTINGS)
+
+    course.go_on(900, healed_by("stricter_review"), until=Phase.HOLDING)
+
+    assert course.mitigation.is_firm is held
+    assert (course.mitigation.ask is Ask.FLAPPING) is held
+
+
 def test_a_mitigation_whose_machine_vanished_is_void_and_the_next_step_sees_how_that_went():
     held = Course().go_on(120, None).mitigation
     assert held.mode(held.until - 1) == "stricter_review"
@@ -395,6 +406,59 @@ def test_of_several_the_strictest_holds_and_lifting_one_lifts_no_other(rungs, ke
     for lifted in wanted:
         left = [mode for mode in wanted if mode != lifted]
         assert strictest(left) == max(left, key=list(Rung).index, default=NORMAL)
+
+
+class TwoCauses:
+    """Grounding that only the fallback model heals, cost that only cheaper answers do; both ask for their own rung."""
+
+    def __init__(self) -> None:
+        ladders = {"QUALITY_DEGRADATION": (Rung.FALLBACK_MODEL,), "COST_SPIKE": (Rung.CHEAPER,)}
+        self.settings, self.now, self.rows = replace(SETTINGS, ladders=ladders), float(NOW), []
+        cost = Finding("CostUsd", NOW - 60, NOW - 120, 0.001, 0.005, 40, 20.0, 13.0, 1.0, 0.8, True)
+        spike = replace(incident(), incident_id="i-2", type=IncidentType.COST_SPIKE, findings={"CostUsd": cost})
+        self.both = [begin(each, NOW, self.settings) for each in (incident(), spike)]
+
+    @property
+    def mode(self) -> str:
+        return strictest(each.mode(self.now) for each in self.both)
+
+    def go_on(self, minutes: int, badly_grounded: bool, costly: bool) -> "TwoCauses":
+        for _ in range(minutes):
+            mode = self.mode
+            grounding = 0.6 if badly_grounded and mode != "fallback_model" else 0.9
+            cost = 0.005 if costly and mode != "cheaper" else 0.001
+            values = {"Grounding.n": 20, "Grounding.mean": grounding, "CostUsd.n": 20, "CostUsd.tm": cost}
+            self.rows = [*self.rows[-30:], Minute(int(self.now), values)]
+            self.now += MINUTE
+            seen = [row for row in self.rows if row.at + 3 * MINUTE <= self.now]
+            for place, each in enumerate(self.both):
+                others = self.both[:place] + self.both[place + 1 :]
+                self.both[place] = step(each, self.now, seen, self.settings, others=others)
+        return self
+
+
+def test_what_another_mitigation_s_mode_may_hide_restores_nothing():
+    course = TwoCauses()
+    for _ in range(90):
+        course.go_on(1, badly_grounded=True, costly=True)
+        assert all(each.phase is not Phase.WATCHING for each in course.both)
+
+    assert course.mode == "cheaper"
+
+
+@pytest.mark.parametrize(
+    ("badly_grounded", "costly", "mode"), [(True, False, "fallback_model"), (False, True, "cheaper")]
+)
+def test_of_two_causes_the_one_that_is_gone_is_restored_and_the_other_kept(badly_grounded, costly, mode):
+    course = TwoCauses().go_on(30, True, True).go_on(120, badly_grounded, costly)
+    quality, cost = course.both
+
+    assert (quality.is_done, cost.is_done) == (not badly_grounded, not costly)
+    # The one that is kept may be probed at this very moment.
+    assert strictest([course.mode, mode]) == mode
+    course.go_on(180, False, False)
+    assert all(each.is_done for each in course.both)
+    assert course.mode == NORMAL
 
 
 @pytest.mark.parametrize("moment", [math.nan, math.inf, -math.inf, NOW - 1, 0])

@@ -1,10 +1,12 @@
-"""bench/nab.py: what an alarm earns in the benchmark's standard profile, by hand-computed cases."""
+"""bench/nab.py: what an alarm earns in the benchmark's standard profile, by hand-computed cases; bench/detectors.py."""
 
 import json
 import math
+import sys
 
 import pytest
 
+from bench import detectors
 from bench.nab import (
     FALSE_ALARM_COST,
     Result,
@@ -109,3 +111,32 @@ def test_a_corpus_is_read_in_the_benchmarks_layout(tmp_path):
     assert (series.name, series.category, series.windows) == ("kind/one", "kind", [(2, 4)])
     assert series.values[:2] == [0.5, 5.5]
     assert series.times[1] - series.times[0] == 300
+
+
+def test_the_bench_without_its_data_says_so_and_is_content(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["detectors.py", "--data", str(tmp_path / "absent")])
+
+    assert detectors.main() == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out.splitlines()[-1])["skipped"] is True
+    assert "skipped" in err
+
+
+@pytest.mark.parametrize(("values", "code"), [([20.0] * 1500 + [90.0] + [20.0] * 499, 0), ([20.0] * 2000, 1)])
+def test_the_bench_fails_below_its_target(monkeypatch, capsys, tmp_path, values, code):
+    (tmp_path / "data/kind").mkdir(parents=True)
+    moments = [f"2026-01-{1 + row // 288:02} {row % 288 // 12:02}:{row % 12 * 5:02}:00" for row in range(len(values))]
+    rows = [f"{moment},{value}" for moment, value in zip(moments, values, strict=True)]
+    (tmp_path / "data/kind/one.csv").write_text("\n".join(["timestamp,value", *rows]))
+    (tmp_path / "combined_windows.json").write_text(json.dumps({"kind/one.csv": [[moments[1495], moments[1595]]]}))
+    monkeypatch.setattr(sys, "argv", ["detectors.py", "--data", str(tmp_path)])
+
+    assert detectors.main() == code
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {"nab_standard", "threshold", "us_per_point", "state_bytes"} <= result.keys()
+
+
+def test_alarms_are_spread_evenly_behind_probation():
+    assert detectors.spread(0, ROWS) == []
+    assert detectors.spread(1, ROWS) == [575]
+    assert detectors.spread(2, ROWS) == [362, 787]

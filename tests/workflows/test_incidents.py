@@ -57,8 +57,8 @@ def datum(name: str, value: float, at: float) -> dict:
     return {"MetricName": name, "Value": value, "Timestamp": at, "Dimensions": dimensions}
 
 
-def mode_of(bulwark: Bulwark) -> str:
-    item = bulwark.item("ControlTable", {"control_key": f"mode#-#{USE_CASE}"}) or {}
+def mode_of(bulwark: Bulwark, use_case: str = USE_CASE) -> str:
+    item = bulwark.item("ControlTable", {"control_key": f"mode#-#{use_case}"}) or {}
     now = time.time()
     modes = [entry["mode"] for name, entry in item.items() if name.startswith("by_") and entry["until"] > now]
     return modes[0] if modes else "normal"
@@ -71,10 +71,10 @@ def detect(bulwark: Bulwark) -> None:
     )
 
 
-def changes(bulwark: Bulwark, detail_type: str) -> list[dict]:
+def changes(bulwark: Bulwark, detail_type: str, use_case: str = USE_CASE) -> list[dict]:
     bulwark._drain()
     found = [event["detail"] for event in bulwark.seen if event["detail-type"] == detail_type]
-    return list({one["event_id"]: one for one in found if one["use_case"] == USE_CASE}.values())
+    return list({one["event_id"]: one for one in found if one["use_case"] == use_case}.values())
 
 
 def until(bulwark: Bulwark, found: Callable[[], object], what: str) -> object:
@@ -129,6 +129,75 @@ def test_a_use_case_falls_ill_is_helped_by_the_fallback_and_is_well_again(bulwar
     assert status == 200 and [entry["what"] for entry in told["timeline"]][0] == "OPENED"
     assert told["timeline"][-1]["what"] in ("CLOSED", "DONE")
     assert bulwark.call("GET", f"/incidents/{opened['incident_id']}", user="Reviewer")[0] == 403
+
+
+def report(bulwark: Bulwark, use_case: str = USE_CASE) -> str:
+    """Have a person report the use case; gives the incident's id once its mode is in force."""
+    known = {one["incident_id"] for one in changes(bulwark, "IncidentChanged", use_case)}
+    entry = {"EventBusName": bulwark.outputs["EventBusName"], "Source": "acme.app", "DetailType": "IncidentReported"}
+    detail = {"use_case": use_case, "words": "answers sound rude"}
+    bulwark.cloud.client("events").put_events(Entries=[entry | {"Detail": json.dumps(detail)}])
+
+    def opened() -> str | None:
+        found = [one["incident_id"] for one in changes(bulwark, "IncidentChanged", use_case)]
+        return next((one for one in found if one not in known), None)
+
+    incident_id = wait_for(opened, "the report to be an incident")
+    wait_for(lambda: mode_of(bulwark, use_case) == "stricter_review", "its mode")
+    return incident_id
+
+
+def running(bulwark: Bulwark) -> list[str]:
+    found = bulwark.cloud.client("stepfunctions").list_executions(
+        stateMachineArn=bulwark.outputs["IncidentMitigationStateMachineArn"], statusFilter="RUNNING"
+    )
+    return [execution["executionArn"] for execution in found["executions"]]
+
+
+def restore(bulwark: Bulwark, incident_id: str) -> None:
+    body = {"answer": "restore", "reason": "it was another system's"}
+    assert bulwark.call("POST", f"/incidents/{incident_id}/answer", body, user="Operator")[0] == 200
+
+
+def test_a_mitigation_whose_machine_vanished_expires_and_is_taken_up_again(bulwark):
+    incident_id = report(bulwark)
+    for execution in wait_for(lambda: running(bulwark), "its machine"):
+        bulwark.cloud.client("stepfunctions").stop_execution(executionArn=execution)
+
+    wait_for(lambda: mode_of(bulwark) == "normal", "the mode to end by itself")
+    detect(bulwark)
+    wait_for(lambda: running(bulwark), "another machine")
+
+    restore(bulwark, incident_id)
+    wait_for(lambda: phase(bulwark, {"incident_id": incident_id}) in ("WATCHING", "DONE"), "the operator's word")
+    assert mode_of(bulwark) == "normal"
+
+
+def test_whatever_dies_in_a_mitigation_the_next_run_finishes_it(bulwark):
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.4):
+            bulwark.cloud.functions.kill_workers()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    try:
+        incident_id = report(bulwark, "one_model")
+        restore_until_taken(bulwark, incident_id)
+        until(bulwark, lambda: phase(bulwark, {"incident_id": incident_id}) in ("WATCHING", "DONE"), "its end")
+    finally:
+        over.set()
+        killer.join()
+
+    wait_for(lambda: mode_of(bulwark, "one_model") == "normal", "normal operation")
+
+
+def restore_until_taken(bulwark: Bulwark, incident_id: str) -> None:
+    """An operator who sends it again while the API's workers die."""
+    body = {"answer": "restore", "reason": "it was another system's"}
+    path = f"/incidents/{incident_id}/answer"
+    wait_for(lambda: bulwark.call("POST", path, body, user="Operator")[0] in (200, 409), "the answer to be taken")
 
 
 def phase(bulwark: Bulwark, opened: dict) -> str:
