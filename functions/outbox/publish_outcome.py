@@ -95,15 +95,18 @@ def _park(record: dict, error: Exception) -> None:
 
 
 def _measure(records: list[dict]) -> None:
-    """Emit one metric document per use case, with the values of each of its records."""
-    documents: dict[str, EphemeralMetrics] = {}
+    """Emit one metric document per use case and model, with the values of each of its records."""
+    documents: dict[tuple[str, str | None], EphemeralMetrics] = {}
     for record in records:
         use_case = "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
-        if (metrics := documents.get(use_case)) is None:
-            metrics = documents[use_case] = EphemeralMetrics(namespace="Bulwark")
+        model, service = record.get("model"), os.environ["POWERTOOLS_SERVICE_NAME"]
+        if (metrics := documents.get((use_case, model))) is None:
+            metrics = documents[use_case, model] = EphemeralMetrics(namespace="Bulwark")
             metrics.add_dimension("use_case", use_case)
             # Alarms cannot search over dimensions, so each metric is there without the use case as well.
-            metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
+            metrics.add_dimensions(service=service)
+            if model:
+                metrics.add_dimensions(service=service, use_case=use_case, model=model)
         metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)
         # What a person or silence decided later was measured when it was held.
         if record["status"] == Status.HELD or record.get("decided_by", "policy") == "policy":

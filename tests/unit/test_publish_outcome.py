@@ -188,11 +188,12 @@ def test_an_outcome_is_measured_by_use_case(publish, capsys):
 
     [line] = measured(capsys)
     assert (line["use_case"], line["Completed"], line["Latency"]) == ("general_question", [1.0], [2.12])
-    # Alarms look at the first, the dashboard at the second.
+    # Alarms look at the first, detectors at the second, and who compares models at the third.
     dimensions = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
     assert {frozenset(one) for one in dimensions} == {
         frozenset({"service"}),
         frozenset({"service", "use_case"}),
+        frozenset({"service", "use_case", "model"}),
     }
 
 

@@ -193,6 +193,36 @@ def test_whatever_dies_in_a_mitigation_the_next_run_finishes_it(bulwark):
     wait_for(lambda: mode_of(bulwark, "one_model") == "normal", "normal operation")
 
 
+def test_a_long_mitigation_goes_on_in_another_execution(bulwark):
+    """Before its history is full; here after its first step."""
+    states, arn = bulwark.cloud.client("stepfunctions"), bulwark.outputs["IncidentMitigationStateMachineArn"]
+    whole = states.describe_state_machine(stateMachineArn=arn)["definition"]
+    states.update_state_machine(stateMachineArn=arn, definition=whole.replace("$steps >= 2000", "$steps >= 1"))
+    try:
+        incident_id = report(bulwark, "delivered")
+        entered = wait_for(lambda: started_anew(bulwark), "an execution to have begun another one")
+        assert entered[-2:] == ["StartAnew", "ReturnRestored"]
+    finally:
+        states.update_state_machine(stateMachineArn=arn, definition=whole)
+    wait_for(lambda: running(bulwark), "the last of them")
+    restore(bulwark, incident_id)
+    wait_for(lambda: mode_of(bulwark, "delivered") == "normal", "the operator's word")
+
+
+def started_anew(bulwark: Bulwark) -> list[str] | None:
+    """The states of a mitigation's execution that has handed on to another one."""
+    states = bulwark.cloud.client("stepfunctions")
+    found = states.list_executions(
+        stateMachineArn=bulwark.outputs["IncidentMitigationStateMachineArn"], statusFilter="SUCCEEDED"
+    )
+    for execution in found["executions"]:
+        history = states.get_execution_history(executionArn=execution["executionArn"], maxResults=1000)["events"]
+        entered = [e["stateEnteredEventDetails"]["name"] for e in history if "stateEnteredEventDetails" in e]
+        if "StartAnew" in entered:
+            return entered
+    return None
+
+
 def restore_until_taken(bulwark: Bulwark, incident_id: str) -> None:
     """An operator who sends it again while the API's workers die."""
     body = {"answer": "restore", "reason": "it was another system's"}
