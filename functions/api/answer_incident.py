@@ -5,7 +5,7 @@ from aws_lambda_powertools import Logger
 from adapters import incidents_table, operator_tokens, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
-from adapters.incident_access import visible_case
+from adapters.incident_view import visible_case
 from domain.callers import Caller
 from domain.errors import Overtaken
 from domain.mitigation import Answer

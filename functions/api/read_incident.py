@@ -2,10 +2,9 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import policy
 from adapters.clock import iso
 from adapters.http import answers, respond
-from adapters.incident_access import visible_case
+from adapters.incident_view import speed, summary_of, visible_case
 from domain.callers import Caller
 
 logger = Logger()
@@ -15,20 +14,10 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     case = visible_case(event["pathParameters"]["incident_id"], caller)
-    speed = policy.current().incidents.get("drill_speed", 1)
-    incident, mitigation = case.incident, case.mitigation
-    timeline = [{**entry, "at": iso(entry["at"] / speed)} for entry in case.timeline]
-    shown = {
-        "incident_id": incident.incident_id,
-        "use_case": incident.use_case,
-        "type": incident.type,
-        "severity": incident.severity,
-        "status": "OPEN" if incident.is_open else "CLOSED",
-        "since": iso(incident.since / speed),
-        "opened_at": iso(incident.opened_at / speed),
-        "explanation": incident.explained(),
+    incident, mitigation, faster = case.incident, case.mitigation, speed()
+    shown = summary_of(incident) | {
         "symptoms": [finding.to_json() | {"told": finding.explained()} for finding in incident.symptoms],
-        "timeline": timeline,
+        "timeline": [{**entry, "at": iso(entry["at"] / faster)} for entry in case.timeline],
     }
     if mitigation:
         shown |= {"phase": mitigation.phase, "ask": mitigation.ask, "outcome": mitigation.outcome}

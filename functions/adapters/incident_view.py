@@ -1,0 +1,44 @@
+"""How an incident looks to an operator over HTTP, and whose it is to see: that of a use case of their tenants."""
+
+from adapters import incidents_table, policy
+from adapters.clock import iso
+from adapters.http import Refused
+from adapters.incidents_table import Case
+from adapters.review_queues import places_of
+from domain.callers import Caller
+from domain.incidents import Incident
+
+
+def use_cases_of(caller: Caller) -> set[str]:
+    """The use cases whose incidents the caller may see."""
+    caller.require("operators")
+    return {use_case for _, use_case in places_of(policy.current(), caller)}
+
+
+def visible_case(incident_id: str, caller: Caller) -> Case:
+    """The case, if the caller may see it; another's looks like one that does not exist."""
+    mine, case = use_cases_of(caller), incidents_table.find_case(incident_id)
+    if case is None or case.incident.use_case not in mine:
+        raise Refused(404, "NOT_FOUND", "There is no incident with this id.")
+    return case
+
+
+def speed() -> float:
+    """How many times as fast time runs for incidents; 1 but in a drill."""
+    return policy.current().incidents.get("drill_speed", 1)
+
+
+def summary_of(incident: Incident) -> dict:
+    """An incident as a list shows it."""
+    faster = speed()
+    return {
+        "incident_id": incident.incident_id,
+        "use_case": incident.use_case,
+        "type": incident.type,
+        "severity": incident.severity,
+        "status": "OPEN" if incident.is_open else "CLOSED",
+        "since": iso(incident.since / faster),
+        "opened_at": iso(incident.opened_at / faster),
+        "seen_at": iso(incident.seen_at / faster),
+        "explanation": incident.explained(),
+    }
