@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-VERSION = 1  # of the state; one of another version is begun anew
+VERSION = 3  # of the state; one of another version is begun anew
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 MINUTES_PER_DAY = 1440
 SHAPES = 8
@@ -22,10 +22,14 @@ SHAPES = 8
 # Sizes of change that evidence is kept for, in the smallest one that matters; below a third of that is no change.
 SIZES = (0.67, 2.0, 5.0)
 SLACK = 1 / 3
+# After a deploy, so many times as much is no change, while the baselines move.
+GRACE = 1.5
 # From here on a signal is under suspicion, and nothing of it is learned.
 SUSPICION = 3.0
 # From this share of the threshold on, no signal learns: what one shows may be in others, too.
 SHAKEN = 0.5
+# What is usual is remembered each half hour, to go back to when something turns out to have begun since.
+REMEMBER_SECONDS, MOST_REMEMBERED = 1800, 4
 # Evidence stops here, in thresholds, so that a signal that is well again is soon seen to be.
 CEILING = 1.5
 # No sample is trusted with more nats than this: a few wild values are no change.
@@ -85,7 +89,7 @@ SIGNALS: dict[str, Signal] = {
         _level("Grounding", "mean", -1, 0.06, 0.4, 0.22, wander=0.008, floor=0.01),
         _level("Relevance", "mean", -1, 0.06, 0.3, 0.15, wander=0.008, floor=0.01),
         _level("Confidence", "mean", -1, 0.06, 0.3, 0.15, wander=0.008, floor=0.01),
-        _level("RetrievalScore", "mean", -1, 0.08, 0.35, 0.15, wander=0.01, floor=0.01),
+        _level("RetrievalScore", "mean", -1, 0.06, 0.35, 0.15, wander=0.01, floor=0.01),
         _level("CostUsd", "tm", 1, math.log(1.5), math.log(5), 0.9, wander=0.05, floor=0.05, log=True),
         _level("OutputTokens", "tm", 1, math.log(1.5), math.log(5), 0.8, wander=0.05, floor=0.05, log=True),
         _level(
@@ -195,7 +199,7 @@ class Finding:
             what = f"{self.signal} is {self.now:.4g} where {self.baseline:.4g} is usual"
         return (
             f"{what}, over {self.samples} samples in {max(1, (self.at - self.since) // MINUTE + 1)} min; "
-            f"by chance at most once in {self.false_alarm_days:.3g} days"
+            f"by chance once in {self.false_alarm_days:.3g} days, or less often"
         )
 
 
@@ -214,19 +218,21 @@ def observe(
     """
     at = _number(minute.at)
     if not state or state.get("version") != VERSION:
-        state = {"version": VERSION, "at": None, "deployed_at": None, "signals": {}}
+        state = {"version": VERSION, "at": None, "deployed_at": None, "learned_at": None}
+        state |= {"signals": {}, "past": [], "was_sure": False}
     if at is None:
         return state, []
     last = state["at"]
     # A minute comes once; but a clock that was days ahead must not stop everything until then.
     if last is not None and last - DAY < at <= last:
         return state, []
-    if deployed:
-        state["deployed_at"] = at
-    in_grace = state["deployed_at"] is not None and 0 <= at - state["deployed_at"] < settings.deploy_grace_seconds
     disturbed = frozenset(disturbed)
     signals, findings = dict(state["signals"]), []
-    learn = learn and not _is_shaken(signals, SHAKEN * settings.threshold)
+    learn = learn and len(disturbed) < len(SIGNALS) and not _is_shaken(signals, SHAKEN * settings.threshold)
+    # Who has not learned for long does not know what has changed meanwhile, as after a deploy.
+    deployed = deployed or (learn and at - (state["learned_at"] or at) > REMEMBER_SECONDS)
+    deployed_at = at if deployed else state["deployed_at"]
+    in_grace = deployed_at is not None and 0 <= at - deployed_at < settings.deploy_grace_seconds
     for name, signal in SIGNALS.items():
         if name in disturbed:
             continue
@@ -236,7 +242,15 @@ def observe(
         signals[name] = watched
         if found := _finding(signal, watched, at, settings):
             findings.append(found)
-    return state | {"at": at, "signals": signals}, findings
+    sure = [finding.since for finding in findings if finding.sure]
+    # What came to an end may have been accepted: what was usual before it is not what is usual now.
+    past = [] if state["was_sure"] and not sure else state["past"]
+    if learn and not findings:
+        past = _remembered(past, signals, at)
+    if sure and not state["was_sure"]:
+        signals = _gone_back(signals, past, min(sure))
+    news = {"at": at, "deployed_at": deployed_at, "signals": signals, "past": past, "was_sure": bool(sure)}
+    return state | news | ({"learned_at": at} if learn else {}), findings
 
 
 def calm(state: dict, names: Iterable[str]) -> dict:
@@ -259,30 +273,58 @@ def weigh(finding: Finding, minute: Minute) -> tuple[float, int] | None:
         return None
     if signal.kind is Kind.SHAPE:
         counts = _counts(minute)
-        if counts is None:
-            return None
-        half = [(now + usual) / 2 for now, usual in zip(finding.now, finding.baseline, strict=True)]
-        nats = sum(
-            count * math.log((part + 1e-3) / (usual + 1e-3))
-            for count, part, usual in zip(counts, half, finding.baseline, strict=True)
-        )
-        samples = sum(counts)
-        return _capped(nats - samples * signal.smallest, samples), int(samples)
+        return None if counts is None else (_shape_nats(signal, finding, counts), int(sum(counts)))
     read = _read(signal, minute)
     if read is None:
         return None
     value, samples = read
     if signal.kind is Kind.RATE:
-        low = _within_rates(finding.baseline + signal.smallest * SLACK)
-        high = _within_rates(max(low + signal.smallest * SIZES[0], (low + finding.now) / 2))
-        nats = _binomial_nats(value, samples, low, high) * _independent(samples, finding.spread)
-        return _capped(nats, samples), int(samples)
+        slack, change = _halves(signal, finding.now - finding.baseline)
+        low = _within_rates(finding.baseline + slack)
+        nats = _binomial_nats(value, samples, low, _within_rates(low + change))
+        return _capped(nats * _independent(samples, finding.spread), samples), int(samples)
     usual, now = (math.log(each) if signal.log else each for each in (finding.baseline, finding.now))
-    worse = signal.direction * (value - usual) - signal.smallest * SLACK
-    change = max(signal.smallest * SIZES[0], signal.direction * (now - usual) / 2)
+    slack, change = _halves(signal, signal.direction * (now - usual))
+    worse = signal.direction * (value - usual) - slack
     variance_each = finding.spread**2 + samples * signal.floor**2
     room = None if signal.log else usual
     return _level_nats(change, worse, variance_each, samples, room), int(samples)
+
+
+def _halves(signal: Signal, shift: float) -> tuple[float, float]:
+    """What still counts as usual, and from there on half of the change: in between it tells nothing."""
+    shift = max(shift, signal.smallest * SLACK)
+    return min(signal.smallest * SLACK, shift / 4), shift / 2
+
+
+def _shape_nats(signal: Signal, finding: Finding, counts: list[float]) -> float:
+    usual = [share + 1e-3 for share in finding.baseline]
+    ratios = [math.log((now + 1e-3 + share) / 2 / share) for now, share in zip(finding.now, usual, strict=True)]
+    told = sum(now * ratio for now, ratio in zip(finding.now, ratios, strict=True))
+    nats = sum(count * ratio for count, ratio in zip(counts, ratios, strict=True))
+    samples = sum(counts)
+    return _capped(nats - samples * min(signal.smallest, max(0.0, told) / 3), samples)
+
+
+# --- Memory ------------------------------------------------------------------------------
+
+_BASELINES = {Kind.LEVEL: ("level",), Kind.RATE: ("hits", "samples"), Kind.SHAPE: ("usual", "samples")}
+
+
+def _remembered(past: list, signals: dict[str, dict], at: int) -> list:
+    """What was usual, every half hour for two hours: [moment, baselines by signal]."""
+    if past and 0 <= at - past[-1][0] < REMEMBER_SECONDS:
+        return past
+    usual = {name: {key: each[key] for key in _BASELINES[SIGNALS[name].kind]} for name, each in signals.items()}
+    return [*past[1 - MOST_REMEMBERED :], [at, usual]]
+
+
+def _gone_back(signals: dict[str, dict], past: list, since: int) -> dict[str, dict]:
+    """The signals with the baselines of before that moment: a slow fault was partly learned until it was found."""
+    if not past:
+        return signals
+    usual = next((usual for at, usual in reversed(past) if at <= since), past[0][1])
+    return {name: each | usual.get(name, {}) for name, each in signals.items()}
 
 
 # --- Levels ------------------------------------------------------------------------------
@@ -329,7 +371,7 @@ def _watch_level(
     variance = noise + new["doubt"]
     off = value - usual
     if _is_warm(new, settings):
-        slack = signal.smallest * (2 * SLACK if in_grace else SLACK) + math.sqrt(new["doubt"])
+        slack = signal.smallest * SLACK * (GRACE if in_grace else 1) + math.sqrt(new["doubt"])
         worse = signal.direction * off - slack
         variance_each = new["spread2"] + samples * signal.floor**2
         room = None if signal.log else usual
@@ -411,7 +453,7 @@ def _watch_rate(
     usual = (new["hits"] + PRIOR_SAMPLES * signal.usual) / weight
     if _is_warm(new, settings):
         doubt = math.sqrt(usual * (1 - usual) / weight)
-        low = _within_rates(usual + doubt + signal.smallest * (2 * SLACK if in_grace else SLACK))
+        low = _within_rates(usual + doubt + signal.smallest * SLACK * (GRACE if in_grace else 1))
         part = _independent(samples, _clustering(signal, new))
         nats = [
             _capped(part * _binomial_nats(hits, samples, low, _within_rates(low + size * signal.smallest)), samples)
@@ -488,7 +530,7 @@ def _watch_shape(
     if _is_warm(new, settings):
         total = sum(recent) + SHAPE_PRIOR
         bets = [(each + SHAPE_PRIOR * share) / total for each, share in zip(recent, usual, strict=True)]
-        granted = samples * signal.smallest * (2 if in_grace else 1)
+        granted = samples * signal.smallest * (GRACE if in_grace else 1)
         nats = sum(
             count * math.log(bet / share) for count, bet, share in zip(counts, bets, usual, strict=True) if count
         )

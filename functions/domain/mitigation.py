@@ -193,6 +193,7 @@ def begin(incident: Incident, now: float, settings: MitigationSettings) -> Mitig
         next_at=now,
         fresh_from=now,
         findings=_telling(incident),
+        relapses=incident.reopened,
         probe_seconds=settings.probe_seconds,
     )
     if not ladder:
@@ -325,6 +326,8 @@ def _move(mitigation: Mitigation, now: float, settings: MitigationSettings, foun
 def _verify(mitigation: Mitigation, now: float, settings: MitigationSettings) -> Mitigation:
     said = verdict(mitigation, settings)
     if said is Verdict.WELL or mitigation.ladder[mitigation.rung] in WITHOUT_EVIDENCE:
+        if mitigation.relapses > settings.flap_limit:
+            return _hold_for_long(mitigation, now, settings)
         return _hold(mitigation, now, now + settings.probe_after_seconds)
     if said is Verdict.ILL:
         return _climb(mitigation, now, settings)
@@ -398,8 +401,7 @@ def _watch(mitigation: Mitigation, now: float, settings: MitigationSettings, fou
     if (worst >= settings.relapse_nats or found_again) and mitigation.ladder and not mitigation.overruled:
         relapsed = replace(mitigation, relapses=mitigation.relapses + 1, backoff=min(mitigation.backoff + 1, 16))
         if relapsed.relapses > settings.flap_limit:
-            held = _hold(relapsed, now, now + settings.hold_seconds, firm=True)
-            return replace(held, ask=Ask.FLAPPING, asked_at=now)
+            return _hold_for_long(relapsed, now, settings)
         return _set_rung(relapsed, mitigation.rung, now, settings)
     if now - mitigation.phase_at >= settings.watch_seconds:
         return replace(_enter(mitigation, Phase.DONE, now), outcome=mitigation.outcome or "RESTORED", ask=None)
@@ -424,6 +426,12 @@ def _set_rung(mitigation: Mitigation, rung: int, now: float, settings: Mitigatio
 
 def _hold(mitigation: Mitigation, now: float, probe_at: float, firm: bool = False) -> Mitigation:
     return replace(_enter(mitigation, Phase.HOLDING, now), probe_at=probe_at, is_firm=firm)
+
+
+def _hold_for_long(mitigation: Mitigation, now: float, settings: MitigationSettings) -> Mitigation:
+    """It came back too often: until a person speaks, or long time has passed."""
+    held = _hold(mitigation, now, now + settings.hold_seconds, firm=True)
+    return replace(held, ask=Ask.FLAPPING, asked_at=now)
 
 
 def _restore(mitigation: Mitigation, now: float) -> Mitigation:
