@@ -200,6 +200,8 @@ class Control:
             if moved.phase is Phase.WATCHING and one.phase is not Phase.WATCHING:
                 self._state = detectors.calm(self._state, incidents.EXPLAINS[incident.type])
             self._mitigations[name] = moved
+            if moved.is_done and moved.outcome in mitigation.LET_BE:
+                self._state = detectors.relearn(self._state, incidents.EXPLAINS[incident.type])
             if moved.is_done:
                 del self._mitigations[name]
 

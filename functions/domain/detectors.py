@@ -125,7 +125,7 @@ SIGNALS: dict[str, Signal] = {
         _rate("Interventions", 0.05, 0.4, 0.02),
         _rate("Hedges", 0.05, 0.4, 0.04),
         _rate("Rejections", 0.12, 0.5, 0.06),
-        Signal("AnswerShape", Kind.SHAPE, "AnswerShape0", "sum", 1, 0.05, 0.8, 0.0),
+        Signal("AnswerShape", Kind.SHAPE, "AnswerShape0", "sum", 1, 0.08, 0.8, 0.0),
     )
 }
 
@@ -263,10 +263,18 @@ def accept(state: dict, names: Iterable[str]) -> dict:
     return _with_signals(state, names, lambda signal, old: _accepted(signal, old))
 
 
+def relearn(state: dict, names: Iterable[str]) -> dict:
+    """The state that has yet to learn what is usual for these signals: somebody lets them be as they are."""
+    dropped = frozenset(names)
+    kept = {name: each for name, each in state.get("signals", {}).items() if name not in dropped}
+    return state | {"signals": kept, "past": []}
+
+
 def weigh(finding: Finding, minute: Minute) -> tuple[float, int] | None:
     """How much a later minute says that it is still so, in nats, and on how many samples; None without data.
 
-    Compares "at least half of the change is there" with "it is as usual", as Wald (1945) does.
+    Compares "a good part of the change is there" with "it is as usual", as Wald (1945) does. Of a change that was just
+    found its size is likely overrated, so a third of it is part enough.
     """
     signal = SIGNALS.get(finding.signal)
     if signal is None:
@@ -279,22 +287,21 @@ def weigh(finding: Finding, minute: Minute) -> tuple[float, int] | None:
         return None
     value, samples = read
     if signal.kind is Kind.RATE:
-        slack, change = _halves(signal, finding.now - finding.baseline)
+        slack, change = _parted(signal, finding.now - finding.baseline)
         low = _within_rates(finding.baseline + slack)
         nats = _binomial_nats(value, samples, low, _within_rates(low + change))
         return _capped(nats * _independent(samples, finding.spread), samples), int(samples)
     usual, now = (math.log(each) if signal.log else each for each in (finding.baseline, finding.now))
-    slack, change = _halves(signal, signal.direction * (now - usual))
+    slack, change = _parted(signal, signal.direction * (now - usual))
     worse = signal.direction * (value - usual) - slack
     variance_each = finding.spread**2 + samples * signal.floor**2
-    room = None if signal.log else usual
-    return _level_nats(change, worse, variance_each, samples, room), int(samples)
+    return _level_nats(change, worse, variance_each, samples, room=None), int(samples)
 
 
-def _halves(signal: Signal, shift: float) -> tuple[float, float]:
-    """What still counts as usual, and from there on half of the change: in between it tells nothing."""
+def _parted(signal: Signal, shift: float) -> tuple[float, float]:
+    """What still counts as usual, and how much more is part enough of a change."""
     shift = max(shift, signal.smallest * SLACK)
-    return min(signal.smallest * SLACK, shift / 4), shift / 2
+    return min(signal.smallest * SLACK, shift / 4), shift / 3
 
 
 def _shape_nats(signal: Signal, finding: Finding, counts: list[float]) -> float:

@@ -17,6 +17,9 @@ from domain.incidents import KNOWN_BY, Incident, IncidentType
 
 NORMAL = "normal"
 MOST_NATS = 30.0
+# Outcomes: shown to be well; let be although it may be ill, and then what it is like has to be learned anew.
+RESTORED, TOLERATED, OPERATOR_RESTORED = "RESTORED", "TOLERATED", "OPERATOR_RESTORED"
+LET_BE = frozenset({TOLERATED, OPERATOR_RESTORED})
 MOST_TRANSITIONS = 8
 
 
@@ -94,7 +97,8 @@ class MitigationSettings:
     settle_seconds: int = 30  # a mode is cached for 5 s, and requests are on their way
     metric_delay_seconds: int = 180  # by then a minute's row is in
     verify_seconds: int = 600
-    sure_nats: float = 3.0
+    ill_nats: float = 3.0  # evidence that a rung does not help, or a probe went wrong
+    well_nats: float = 5.0  # more is asked of what leads back: a wrong restoration is a flap
     min_samples: int = 15
     probe_after_seconds: int = 300
     probe_after_most: int = 1800
@@ -103,6 +107,7 @@ class MitigationSettings:
     watch_seconds: int = 900
     relapse_nats: float = 7.0
     flap_limit: int = 2
+    mild_seconds: int = 5400  # what is of severity 3 is not degraded for longer: that costs more than it saves
     hold_seconds: int = 5400  # after too many relapses, an operator's word, or a report
     expiry_seconds: int = 600
     renew_seconds: int = 60
@@ -140,7 +145,7 @@ class Mitigation:
     relapses: int = 0
     ask: Ask | None = None
     asked_at: float = 0.0
-    overruled: bool = False  # an operator restored; metrics do not take that back
+    overruled: bool = False  # restored in spite of what metrics say; they do not take that back
     outcome: str | None = None
 
     @classmethod
@@ -297,10 +302,10 @@ def verdict(mitigation: Mitigation, settings: MitigationSettings) -> Verdict:
     told = [(nats, samples) for nats, samples in mitigation.evidence.values() if samples]
     if not told:
         return Verdict.NO_DATA
-    if any(nats >= settings.sure_nats for nats, _ in told):
+    if any(nats >= settings.ill_nats for nats, _ in told):
         return Verdict.ILL
     enough = max(samples for _, samples in told) >= settings.min_samples
-    if enough and all(nats <= -settings.sure_nats for nats, _ in told):
+    if enough and all(nats <= -settings.well_nats for nats, _ in told):
         return Verdict.WELL
     return Verdict.UNSURE
 
@@ -356,6 +361,8 @@ def _leave_hold(mitigation: Mitigation, now: float, settings: MitigationSettings
         return mitigation
     if not mitigation.findings:
         return _restore(mitigation, now)
+    if mitigation.severity == 3 and now - mitigation.began_at >= settings.mild_seconds:
+        return replace(_restore(mitigation, now), overruled=True, outcome=TOLERATED)
     opened = _enter(mitigation, Phase.PROBING, now)
     return replace(
         opened,
@@ -404,14 +411,14 @@ def _watch(mitigation: Mitigation, now: float, settings: MitigationSettings, fou
             return _hold_for_long(relapsed, now, settings)
         return _set_rung(relapsed, mitigation.rung, now, settings)
     if now - mitigation.phase_at >= settings.watch_seconds:
-        return replace(_enter(mitigation, Phase.DONE, now), outcome=mitigation.outcome or "RESTORED", ask=None)
+        return replace(_enter(mitigation, Phase.DONE, now), outcome=mitigation.outcome or RESTORED, ask=None)
     return mitigation
 
 
 def _answered(mitigation: Mitigation, answer: Answer, now: float, settings: MitigationSettings) -> Mitigation:
     answered = replace(mitigation, ask=None)
     if answer is Answer.RESTORE:
-        return replace(_restore(answered, now), overruled=True, outcome="OPERATOR_RESTORED")
+        return replace(_restore(answered, now), overruled=True, outcome=OPERATOR_RESTORED)
     if mitigation.phase not in ON_RUNG:
         return answered
     if answer is Answer.HOLD:

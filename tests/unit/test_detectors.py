@@ -19,6 +19,7 @@ from domain.detectors import (
     accept,
     calm,
     observe,
+    relearn,
     weigh,
 )
 
@@ -233,6 +234,15 @@ def test_what_an_operator_accepts_is_the_new_normal(series, signal):
     series.state = accept(series.state, [signal, "Unheard"])
 
     assert not any(finding.sure and finding.signal == signal for finding in series.pass_by(60, levels=levels))
+
+
+def test_what_somebody_lets_be_is_learned_anew(series):
+    series.until_found({"CostUsd": 0.006})
+
+    series.state = relearn(series.state, ["CostUsd"])
+
+    assert series.until_found({"CostUsd": 0.006}, most=120) == (121, set())
+    assert series.until_found({"CostUsd": 0.03})[1] == {"CostUsd"}
 
 
 def test_what_stayed_for_a_day_is_the_new_normal(series):

@@ -235,6 +235,13 @@ def test_what_an_operator_holds_is_not_probed_until_long_after():
     assert course.go_on(300, "well", until=Phase.PROBING).mode == NORMAL
 
 
+def test_what_is_mild_is_not_degraded_for_long():
+    course = Course(3).go_on(SETTINGS.mild_seconds + SETTINGS.probe_after_most + 600, healed_by("fallback_model"))
+    course.go_on(SETTINGS.watch_seconds + 60, "ill")
+
+    assert (course.mitigation.phase, course.mitigation.outcome) == (Phase.DONE, "TOLERATED")
+
+
 def test_a_report_alone_is_a_person_s_to_end_or_long_time_s():
     course = Course(3, "REPORTED")
     assert (course.mode, course.mitigation.ask) == ("stricter_review", Ask.REPORTED)
@@ -270,9 +277,9 @@ def test_an_incident_without_a_ladder_is_told_and_watched():
         ({"Grounding": (0.0, 0)}, Verdict.NO_DATA),
         ({"Grounding": (3.0, 5)}, Verdict.ILL),
         ({"Grounding": (-9.0, 100), "Latency": (3.0, 100)}, Verdict.ILL),
-        ({"Grounding": (-3.0, 14)}, Verdict.UNSURE),
-        ({"Grounding": (-3.0, 15)}, Verdict.WELL),
-        ({"Grounding": (-3.0, 15), "Latency": (-2.9, 15)}, Verdict.UNSURE),
+        ({"Grounding": (-5.0, 14)}, Verdict.UNSURE),
+        ({"Grounding": (-5.0, 15)}, Verdict.WELL),
+        ({"Grounding": (-5.0, 15), "Latency": (-4.9, 15)}, Verdict.UNSURE),
     ],
 )
 def test_ill_is_who_shows_one_symptom_and_well_who_shows_none(evidence, said):
