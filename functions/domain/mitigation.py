@@ -105,7 +105,7 @@ class MitigationSettings:
     probe_seconds: int = 150
     probe_most: int = 1200
     watch_seconds: int = 900
-    relapse_nats: float = 7.0
+    relapse_nats: float = 10.0
     flap_limit: int = 2
     mild_seconds: int = 5400  # what is of severity 3 is not degraded for longer: that costs more than it saves
     hold_seconds: int = 5400  # after too many relapses, an operator's word, or a report
