@@ -1,4 +1,4 @@
-"""The DynamoDB client, with Python values in and out, and transactions that name what stopped them."""
+"""The DynamoDB client, with Python values in and out, whole reads, and transactions that name what stopped them."""
 
 import random
 import re
@@ -17,6 +17,8 @@ ATTEMPTS = 4
 BACKOFF_SECONDS = 0.02
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_KEY_BYTES = 2048
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+MAX_BATCH_KEYS = 100
 
 _NAME = re.compile(r"#(\w+)")
 _deserialize = TypeDeserializer().deserialize
@@ -98,6 +100,27 @@ def get(table: str, key: dict) -> dict | None:
     if any(len(value.encode(errors="replace")) > MAX_KEY_BYTES for value in key.values()):
         return None
     return client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+
+
+def get_many(table: str, keys: list[dict], consistent: bool = False) -> list[dict]:
+    """The items there are, in no order; raises TableContended if a batch is not given whole within ATTEMPTS."""
+    found: list[dict] = []
+    for start in range(0, len(keys), MAX_BATCH_KEYS):
+        batch = {"Keys": keys[start : start + MAX_BATCH_KEYS], "ConsistentRead": consistent}
+        found += _get_batch(table, {table: batch})
+    return found
+
+
+def _get_batch(table: str, wanted: dict) -> list[dict]:
+    found: list[dict] = []
+    for attempt in range(ATTEMPTS):
+        result = client.batch_get_item(RequestItems=wanted)
+        found += result["Responses"].get(table, [])
+        wanted = result.get("UnprocessedKeys")
+        if not wanted:
+            return found
+        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))
+    raise TableContended(f"{ATTEMPTS} attempts did not read all of a batch")
 
 
 def _plain(item: dict | None) -> dict | None:

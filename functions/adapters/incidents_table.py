@@ -7,14 +7,13 @@ import json
 import os
 from dataclasses import dataclass, field
 
-from adapters.dynamodb import client, get
+from adapters.dynamodb import client, get, get_many
 from domain.errors import Overtaken
 from domain.incidents import Incident
 from domain.mitigation import Mitigation
 
 KEPT_SECONDS = 90 * 86_400
 MOST_EVENTS = 200  # of a timeline; what is between its beginning and its end may be dropped
-_BATCH = 100
 
 
 @dataclass(slots=True)
@@ -56,13 +55,8 @@ def find_watch(use_case: str) -> Watch:
 
 def find_watches(use_cases: list[str]) -> list[Watch]:
     """The watches of several use cases, for whoever lists incidents."""
-    wanted = [{"control_key": f"watch#{use_case}"} for use_case in use_cases]
-    found: list[Watch] = []
-    while wanted:
-        result = client.batch_get_item(RequestItems={_table(): {"Keys": wanted[:_BATCH]}})
-        wanted = wanted[_BATCH:] + result.get("UnprocessedKeys", {}).get(_table(), {}).get("Keys", [])
-        found += map(_watch, result["Responses"].get(_table(), []))
-    return found
+    items = get_many(_table(), [{"control_key": f"watch#{use_case}"} for use_case in use_cases])
+    return [_watch(item) for item in items]
 
 
 def keep_watch(watch: Watch, now: float) -> None:

@@ -3,10 +3,9 @@
 import json
 import os
 
-from adapters.dynamodb import client, get
+from adapters.dynamodb import client, get, get_many
 
 KEPT_SECONDS = 7 * 86_400
-_BATCH = 100
 
 
 def find(tenant: str, use_case: str) -> dict:
@@ -16,13 +15,8 @@ def find(tenant: str, use_case: str) -> dict:
 
 def read(places: list[tuple[str, str]]) -> list[dict]:
     """The last measurements of queues, in the order of their names."""
-    wanted = [{"control_key": _key(*place)} for place in places]
-    found: list[dict] = []
-    while wanted:
-        result = client.batch_get_item(RequestItems={_table(): {"Keys": wanted[:_BATCH]}})
-        wanted = wanted[_BATCH:] + result.get("UnprocessedKeys", {}).get(_table(), {}).get("Keys", [])
-        found += map(_state, result["Responses"].get(_table(), []))
-    return sorted(found, key=lambda each: (each["tenant"], each["use_case"]))
+    items = get_many(_table(), [{"control_key": _key(*place)} for place in places])
+    return sorted(map(_state, items), key=lambda each: (each["tenant"], each["use_case"]))
 
 
 def keep(state: dict, now: float) -> None:

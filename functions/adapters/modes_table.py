@@ -1,13 +1,10 @@
 """Modes in the control table: an item per use case, and one per tenant and use case; an attribute per owner."""
 
 import os
-import random
-import time
 
 from adapters.clock import now
-from adapters.dynamodb import ATTEMPTS, BACKOFF_SECONDS, client, update
+from adapters.dynamodb import client, get_many, update
 from adapters.requests_table import decimal
-from domain.errors import TableContended
 from domain.modes import ANY_TENANT, OWNER_PREFIX, EffectiveMode, Mode, effective
 
 # How old a mode may be that a request is handled by: one read serves every request of a process meanwhile.
@@ -46,14 +43,8 @@ def lift(tenant: str, use_case: str, owner: str) -> None:
 
 
 def _read(keys: list[str]) -> list[dict]:
-    wanted = {"Keys": [{"control_key": key} for key in keys], "ConsistentRead": True}
-    for attempt in range(ATTEMPTS):
-        result = client.batch_get_item(RequestItems={_table(): wanted})
-        # One that could not be read may be the one that stops everything: it is asked for again.
-        if not result.get("UnprocessedKeys"):
-            return result["Responses"].get(_table(), [])
-        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))
-    raise TableContended("the mode could not be read")
+    # All of them or none: one that could not be read may be the one that stops everything.
+    return get_many(_table(), [{"control_key": key} for key in keys], consistent=True)
 
 
 def _key(tenant: str, use_case: str) -> str:

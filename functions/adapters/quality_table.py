@@ -3,11 +3,10 @@
 import os
 
 from adapters.clock import iso
-from adapters.dynamodb import client, update
+from adapters.dynamodb import get_many, update
 from domain.review_quality import month_of, people_of, tally_of
 
 KEPT_DAYS = 400
-_BATCH = 100  # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
 def counted(review: dict, now: float) -> dict:
@@ -23,13 +22,8 @@ def counted(review: dict, now: float) -> dict:
 def read(places: list[tuple[str, str]], month: str) -> dict[tuple[str, str], dict]:
     """The counters of (tenant, use case) pairs in a month; a pair without any has none."""
     keys = {key_of(*place, month): place for place in places}
-    found: dict[tuple[str, str], dict] = {}
-    wanted = [{"control_key": key} for key in keys]
-    while wanted:
-        result = client.batch_get_item(RequestItems={_table(): {"Keys": wanted[:_BATCH]}})
-        wanted = wanted[_BATCH:] + result.get("UnprocessedKeys", {}).get(_table(), {}).get("Keys", [])
-        found |= {keys[item["control_key"]]: item for item in result["Responses"].get(_table(), [])}
-    return found
+    items = get_many(_table(), [{"control_key": key} for key in keys])
+    return {keys[item["control_key"]]: item for item in items}
 
 
 def key_of(tenant: str, use_case: str, month: str) -> str:

@@ -1,10 +1,10 @@
-"""adapters/dynamodb.py: transactions that name what stopped them, and how they give way to others."""
+"""adapters/dynamodb.py: transactions that name what stopped them, reads, and how both give way to others."""
 
 import pytest
 from botocore.stub import Stubber
 
 from adapters import dynamodb
-from adapters.dynamodb import ConditionFailed, get, put, transact, update
+from adapters.dynamodb import ConditionFailed, get, get_many, put, transact, update
 from domain.errors import TableContended
 
 COUNT = update("control", {"control_key": "count"}, add={"count": 1})
@@ -85,3 +85,36 @@ def test_a_key_longer_than_dynamodb_takes_is_not_asked_for(scripted):
 
 def test_nothing_is_read_that_is_not_there(requests):
     assert get("requests", {"request_key": "acme#unknown"}) is None
+
+
+def test_many_items_are_read_in_batches(control):
+    keys = [{"control_key": f"k-{number:03}"} for number in range(dynamodb.MAX_BATCH_KEYS + 1)]
+    for key in keys[:-1:50] + keys[-1:]:
+        control.put_item(Item=key)
+
+    assert sorted(get_many("control", keys), key=lambda item: item["control_key"]) == [keys[0], keys[50], keys[100]]
+
+
+def left(key: str) -> dict:
+    """A batch of which the table gave nothing but a key to ask for again."""
+    unread = {"Keys": [{"control_key": {"S": key}}], "ConsistentRead": True}
+    return {"Responses": {}, "UnprocessedKeys": {"control": unread}}
+
+
+def test_what_a_batch_left_out_is_asked_for_as_the_table_says(scripted):
+    given = {"Responses": {"control": [{"control_key": {"S": "a"}}]}}
+    asked = {"RequestItems": {"control": {"Keys": [{"control_key": "b"}], "ConsistentRead": True}}}
+    scripted.add_response("batch_get_item", left("b") | given)
+    scripted.add_response("batch_get_item", {"Responses": {"control": [{"control_key": {"S": "b"}}]}}, asked)
+
+    items = get_many("control", [{"control_key": "a"}, {"control_key": "b"}])
+
+    assert items == [{"control_key": "a"}, {"control_key": "b"}]
+
+
+def test_a_batch_that_is_never_whole_is_told_by_name(scripted):
+    for _ in range(dynamodb.ATTEMPTS):
+        scripted.add_response("batch_get_item", left("a"))
+
+    with pytest.raises(TableContended):
+        get_many("control", [{"control_key": "a"}])
