@@ -1,6 +1,5 @@
 """PublishOutcome: announces every recorded outcome, off the requests table's stream, and measures it."""
 
-import os
 from datetime import datetime
 
 from aws_lambda_powertools import Logger
@@ -8,7 +7,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 
-from adapters import answers_table, bus, dead_letters, payloads, requests_table
+from adapters import answers_table, bus, dead_letters, measurements, payloads, requests_table
 from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
 from domain.measures import measures_of
@@ -99,14 +98,9 @@ def _measure(records: list[dict]) -> None:
     documents: dict[tuple[str, str | None], EphemeralMetrics] = {}
     for record in records:
         use_case = "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
-        model, service = record.get("model"), os.environ["POWERTOOLS_SERVICE_NAME"]
+        model = record.get("model")
         if (metrics := documents.get((use_case, model))) is None:
-            metrics = documents[use_case, model] = EphemeralMetrics(namespace="Bulwark")
-            metrics.add_dimension("use_case", use_case)
-            # Alarms cannot search over dimensions, so each metric is there without the use case as well.
-            metrics.add_dimensions(service=service)
-            if model:
-                metrics.add_dimensions(service=service, use_case=use_case, model=model)
+            metrics = documents[use_case, model] = measurements.document(use_case, model)
         metrics.add_metric(record["status"].capitalize(), MetricUnit.Count, 1)
         # What a person or silence decided later was measured when it was held.
         if record["status"] == Status.HELD or record.get("decided_by", "policy") == "policy":

@@ -3,11 +3,11 @@
 import os
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 
-from adapters import bus, dead_letters
+from adapters import bus, dead_letters, measurements
 from adapters.schemas import SchemaViolated
 from domain.reviews import announcements_of
 
@@ -57,9 +57,7 @@ def _link(review_id: str) -> str:
 
 def _measure(published: list[tuple[str, str]]) -> None:
     for use_case in sorted({use_case for _, use_case in published}):
-        metrics = EphemeralMetrics(namespace="Bulwark")
-        metrics.add_dimension("use_case", use_case)
-        metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
+        metrics = measurements.document(use_case)
         for detail_type, where in published:
             if where == use_case:
                 metrics.add_metric(detail_type, MetricUnit.Count, 1)

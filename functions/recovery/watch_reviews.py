@@ -1,12 +1,10 @@
 """WatchReviews: every minute says which reviews are due soon, measures each queue, and has the policy give way."""
 
-import os
-
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bus, loads_table, modes_table, policy, quality_table, reviews_table
+from adapters import bus, loads_table, measurements, modes_table, policy, quality_table, reviews_table
 from adapters.clock import epoch, iso, now
 from domain.modes import REVIEW_LOAD, Mode
 from domain.policy import ReviewRules
@@ -118,9 +116,7 @@ def _announce(state: dict) -> None:
 
 
 def _emit(use_case: str, load: Load) -> None:
-    metrics = EphemeralMetrics(namespace="Bulwark")
-    metrics.add_dimension("use_case", use_case)
-    metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
+    metrics = measurements.document(use_case)
     metrics.add_metric("ReviewsWaiting", MetricUnit.Count, load.waiting)
     metrics.add_metric("OldestReview", MetricUnit.Seconds, load.oldest_seconds)
     metrics.add_metric("ReviewsBreaching", MetricUnit.Count, int(load.breaching))
