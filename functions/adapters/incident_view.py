@@ -23,14 +23,9 @@ def visible_case(incident_id: str, caller: Caller) -> Case:
     return case
 
 
-def speed() -> float:
-    """How many times as fast time runs for incidents; 1 but in a drill."""
-    return policy.current().incidents.get("drill_speed", 1)
-
-
 def summary_of(incident: Incident) -> dict:
     """An incident as a list shows it."""
-    faster = speed()
+    faster = policy.current().drill_speed
     return {
         "incident_id": incident.incident_id,
         "use_case": incident.use_case,

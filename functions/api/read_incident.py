@@ -2,9 +2,10 @@
 
 from aws_lambda_powertools import Logger
 
+from adapters import policy
 from adapters.clock import iso
 from adapters.http import answers, respond
-from adapters.incident_view import speed, summary_of, visible_case
+from adapters.incident_view import summary_of, visible_case
 from domain.callers import Caller
 
 logger = Logger()
@@ -14,7 +15,7 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     case = visible_case(event["pathParameters"]["incident_id"], caller)
-    incident, mitigation, faster = case.incident, case.mitigation, speed()
+    incident, mitigation, faster = case.incident, case.mitigation, policy.current().drill_speed
     shown = summary_of(incident) | {
         "symptoms": [finding.to_json() | {"told": finding.explained()} for finding in incident.symptoms],
         "timeline": [{**entry, "at": iso(entry["at"] / faster)} for entry in case.timeline],

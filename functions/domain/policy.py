@@ -122,6 +122,11 @@ class Policy:
         deadline = raw["request_deadline_seconds"]
         return cls(raw["version"], tenants, producers, models, use_cases, deadline, raw["incidents"])
 
+    @property
+    def drill_speed(self) -> float:
+        """How many times as fast time runs for incidents; 1 but in a drill."""
+        return self.incidents.get("drill_speed", 1)
+
     def tenant_of(self, account: str, source: str, own_account: str) -> Tenant | None:
         """The tenant whose producer has this account and source."""
         name = self.producers.get((account, source))

@@ -50,7 +50,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 
 def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
-    speed = rules.incidents.get("drill_speed", 1)
+    speed = rules.drill_speed
     moment = now() * speed
     watch = incidents_table.find_watch(use_case)
     mode = modes_table.fresh(ANY_TENANT, use_case).mode
@@ -84,7 +84,7 @@ def _calm(watch: Watch, in_hand: dict[str, Case]) -> None:
 
 def _observe(watch: Watch, in_hand: dict[str, Case], rules: Policy, moment: float) -> list[Finding]:
     """Take in the minutes that are complete by now; gives what the last of them shows."""
-    speed = rules.incidents.get("drill_speed", 1)
+    speed = rules.drill_speed
     settings = DetectorSettings.from_json(rules.incidents["detection"])
     explained = frozenset().union(*(incidents.EXPLAINS[case.incident.type] for case in in_hand.values()))
     findings: list[Finding] = []
@@ -106,7 +106,7 @@ def _take_up(
     moment: float,
 ) -> list[dict]:
     """Keep what is known of each incident, and announce what changed; gives the mitigations that are to be started."""
-    speed, started = rules.incidents.get("drill_speed", 1), []
+    speed, started = rules.drill_speed, []
     changed = {change.incident.incident_id: change for change in changes}
     settings = MitigationSettings.from_json(rules.incidents["mitigation"])
     for incident in known:

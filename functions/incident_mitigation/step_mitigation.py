@@ -18,7 +18,7 @@ logger = Logger()
 def handler(event: dict, context: LambdaContext) -> dict:
     """Gives `phase` (DONE ends the machine), `wait_seconds`, and `ask` where an operator is asked something."""
     rules = policy.current()
-    speed = rules.incidents.get("drill_speed", 1)
+    speed = rules.drill_speed
     moment = now() * speed
     case = incidents_table.find_case(event["incident_id"])
     if case is None or case.mitigation is None:

@@ -32,6 +32,13 @@ def test_a_token_s_price_is_exact(policy_document):
     assert model.usd_per_input_token * 1_000_000 == Decimal("0.06")
 
 
+def test_time_runs_faster_for_incidents_in_a_drill_alone(policy_document):
+    assert Policy.from_json(policy_document).drill_speed == 1
+
+    change(policy_document, "incidents.drill_speed", 30)
+    assert Policy.from_json(policy_document).drill_speed == 30
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [
