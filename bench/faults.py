@@ -11,7 +11,8 @@ ttd_median_s, ttd_p95_s   from a fault's start to its incident, the delay of met
 ttm_median_s              from a fault's start to a mode in which at most TOLERATED of it reaches anybody
 false_per_use_case_day    incidents in quiet spells, per day
 flaps                     restored, and then degraded again, of a cause that did not itself come and go
-unrecovered               scenarios with a mode or an incident left at their end, 3 hours after the cause
+unrecovered               scenarios with a mode or an incident left at their end, 3 hours after the cause (or after an
+                          incident without one)
 target                    the same of the faults that the project promises figures for
 """
 
@@ -46,6 +47,7 @@ TOLERATED = 0.4
 # An incident that opens so soon after a fault's end still is the fault's: metrics are late.
 LATE_MINUTES = 15
 USE_CASE = "support"
+RECOVERY_MINUTES = 180
 INTERMITTENT_SECONDS = 180 * 60
 
 DETECT_WITHIN, DETECT_SHARE, DETECT_MEDIAN, FALSE_PER_DAY = 7 * 60, 0.99, 4 * 60, 0.05
@@ -231,8 +233,9 @@ def live(scenario: Scenario, settings: Settings) -> Story:
     """One scenario from its first minute to its last."""
     story, world = Story(scenario), World(scenario)
     control = Control(scenario, settings, story)
-    fault, mode = scenario.fault, NORMAL
-    for minute in range(scenario.minutes):
+    fault, mode, minute = scenario.fault, NORMAL, 0
+    # Whoever is taken for ill late in a scenario has as long to recover as a fault.
+    while minute < max([scenario.minutes, *(int(at) + RECOVERY_MINUTES for at, _ in story.false)]):
         since, spans = float(minute), []
         for second in SECONDS:
             now = 60.0 * minute + second
@@ -253,6 +256,7 @@ def live(scenario: Scenario, settings: Settings) -> Story:
             story.degraded_at_last = minute + 1.0
         row = world.minute(minute, spans)
         control.show(minute, row, world.delay_seconds(minute), frozenset(span[2] for span in spans))
+        minute += 1
     story.unrecovered = mode != NORMAL or control.has_open_incident
     return story
 

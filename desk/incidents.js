@@ -18,6 +18,15 @@ const COLUMNS = [
   ["Since", (incident) => when(incident.since)],
 ];
 
+const MODES = [
+  ["Mode", (mode) => words(mode.mode)],
+  ["Use case", (mode) => name(spoken(mode.use_case))],
+  ["Set by", (mode) => [words(mode.owner.startsWith("incident_") ? "an incident" : mode.owner),
+    mode.tenant && el("span", { class: "sub" }, `for ${mode.tenant}`)]],
+  ["Ends", (mode) => [when(mode.until), el("span", { class: "sub" }, "unless it is renewed")]],
+  ["Reason", (mode) => mode.reason || "–"],
+];
+
 const TIMELINE = [
   ["What", (entry) => words(entry.what)],
   ["When", (entry) => [when(entry.at), el("span", { class: "sub" }, exact(entry.at))]],
@@ -33,12 +42,18 @@ const ANSWERS = [
 
 export function open(main, { signal }) {
   const content = el("div", { id: "incidents" });
-  fill(main, head("Incidents"), content);
+  const modes = el("div", { id: "modes" });
+  fill(main, head("Incidents"), modes, content);
   list(content, {
     what: "incidents",
     caption: "Incidents, the latest first",
     columns: COLUMNS,
-    page: async () => ({ items: (await api.get("/incidents", { signal })).incidents }),
+    page: async () => {
+      const found = await api.get("/incidents", { signal });
+      fill(modes, found.modes.length > 0 && card("in-force", "Modes in force",
+        table("What differs from normal operation, and who set it", MODES, found.modes)));
+      return { items: found.incidents };
+    },
     empty: () => nothing("Nothing is wrong", "No incident is open, and none was lately."),
   });
 }

@@ -7,12 +7,13 @@ from adapters.incidents_table import Case
 from adapters.review_queues import places_of
 from domain.callers import Caller
 from domain.incidents import Incident
+from domain.policy import SYSTEM
 
 
 def use_cases_of(caller: Caller) -> set[str]:
-    """The use cases whose incidents the caller may see."""
+    """The use cases whose incidents the caller may see; what all run on is every operator's."""
     caller.require("operators")
-    return {use_case for _, use_case in places_of(policy.current(), caller)}
+    return {use_case for _, use_case in places_of(policy.current(), caller)} | {SYSTEM}
 
 
 def visible_case(incident_id: str, caller: Caller) -> Case:

@@ -25,7 +25,9 @@ class Watch:
     state: dict | None = None
     incidents: list[Incident] = field(default_factory=list)
     modes: list[list] = field(default_factory=list)  # [moment, mode], as runs have met them
-    calmed: dict[str, float] = field(default_factory=dict)  # incidents whose restored operation was taken up
+    taken_over: dict[str, float] = field(default_factory=dict)  # what mitigations have shown, by incident, and when
+    release: str = ""  # code and policy as last met
+    deployed_at: float | None = None  # when another one was met
     version: int = 0
 
 
@@ -66,7 +68,9 @@ def keep_watch(watch: Watch, now: float) -> None:
         "state": watch.state,
         "incidents": [incident.to_json() for incident in watch.incidents],
         "modes": watch.modes,
-        "calmed": watch.calmed,
+        "taken_over": watch.taken_over,
+        "release": watch.release,
+        "deployed_at": watch.deployed_at,
     }
     _put(f"watch#{watch.use_case}", body, watch.version, now, use_case=watch.use_case)
     watch.version += 1
@@ -117,10 +121,8 @@ def _put(key: str, body: dict, version: int, now: float, **more: str) -> None:
 
 def _watch(item: dict) -> Watch:
     body = json.loads(item["body"])
-    incidents = [Incident.from_json(raw) for raw in body["incidents"]]
-    return Watch(
-        item["use_case"], body["seen_to"], body["state"], incidents, body["modes"], body["calmed"], int(item["version"])
-    )
+    incidents = [Incident.from_json(raw) for raw in body.pop("incidents")]
+    return Watch(item["use_case"], **body, incidents=incidents, version=int(item["version"]))
 
 
 def _table() -> str:

@@ -2,7 +2,7 @@
 
 import os
 
-from adapters.clock import now
+from adapters.clock import iso, now
 from adapters.dynamodb import client, get_many, update
 from adapters.requests_table import decimal
 from domain.modes import ANY_TENANT, OWNER_PREFIX, EffectiveMode, Mode, effective
@@ -25,6 +25,20 @@ def current(tenant: str, use_case: str) -> EffectiveMode:
 def fresh(tenant: str, use_case: str) -> EffectiveMode:
     """The mode in force this moment, of one tenant or (ANY_TENANT) of all together."""
     return effective(_read([_key(tenant, use_case)]), now())
+
+
+def in_force(places: list[tuple[str, str]]) -> list[dict]:
+    """Every owner's mode of these tenants' use cases and of all tenants together: for whoever looks."""
+    keys = {_key(tenant, use_case) for tenant, use_case in places} | {_key(ANY_TENANT, each) for _, each in places}
+    found, moment = [], now()
+    for item in get_many(_table(), [{"control_key": key} for key in sorted(keys)]):
+        _, tenant, use_case = item["control_key"].split("#")
+        for name, entry in sorted(item.items()):
+            if name.startswith(OWNER_PREFIX) and entry["until"] > moment:
+                place = {"use_case": use_case} | ({} if tenant == ANY_TENANT else {"tenant": tenant})
+                told = {"mode": entry["mode"], "until": iso(float(entry["until"])), "reason": entry.get("reason", "")}
+                found.append(place | told | {"owner": name.removeprefix(OWNER_PREFIX)})
+    return found
 
 
 def hold(tenant: str, use_case: str, owner: str, mode: Mode, until: float, confidence_floor: float | None) -> None:

@@ -1,10 +1,11 @@
-"""ListIncidents: GET /incidents; what is or was wrong with the caller's use cases, the latest first."""
+"""ListIncidents: GET /incidents; what is or was wrong with the caller's use cases, and the modes they work in."""
 
 from aws_lambda_powertools import Logger
 
-from adapters import incidents_table
+from adapters import incidents_table, modes_table, policy
 from adapters.http import answers, respond
 from adapters.incident_view import summary_of, use_cases_of
+from adapters.review_queues import places_of
 from domain.callers import Caller
 
 logger = Logger()
@@ -13,6 +14,8 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @answers
 def handler(event: dict, caller: Caller) -> dict:
-    watches = incidents_table.find_watches(sorted(use_cases_of(caller)))
+    mine = use_cases_of(caller)
+    watches = incidents_table.find_watches(sorted(mine))
     found = sorted((one for watch in watches for one in watch.incidents), key=lambda incident: -incident.seen_at)
-    return respond(200, {"incidents": [summary_of(incident) for incident in found]})
+    modes = modes_table.in_force(places_of(policy.current(), caller))
+    return respond(200, {"incidents": [summary_of(incident) for incident in found], "modes": modes})

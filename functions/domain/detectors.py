@@ -294,7 +294,8 @@ def weigh(finding: Finding, minute: Minute) -> tuple[float, int] | None:
     usual, now = (math.log(each) if signal.log else each for each in (finding.baseline, finding.now))
     slack, change = _parted(signal, signal.direction * (now - usual))
     worse = signal.direction * (value - usual) - slack
-    variance_each = finding.spread**2 + samples * signal.floor**2
+    # What is ill varies more than what was usual.
+    variance_each = max(finding.spread, signal.usual) ** 2 + samples * signal.floor**2
     return _level_nats(change, worse, variance_each, samples, room=None), int(samples)
 
 
@@ -369,13 +370,12 @@ def _watch_level(
         new["at"] = at
         new["doubt"] = min(old["doubt"] + signal.wander**2 / 60 * minutes, signal.usual**2)
     if deployed:
-        new["doubt"] += (signal.smallest * SLACK) ** 2
+        new["doubt"] += (signal.smallest * SLACK / 2) ** 2
     if read is None:
         return new
     value, samples = read
     usual = new["level"] + _season(new["season"], at)
-    noise = new["spread2"] / samples + signal.floor**2
-    variance = noise + new["doubt"]
+    variance = new["spread2"] / samples + signal.floor**2 + new["doubt"]
     off = value - usual
     if _is_warm(new, settings):
         slack = signal.smallest * SLACK * (GRACE if in_grace else 1) + math.sqrt(new["doubt"])
@@ -394,7 +394,7 @@ def _watch_level(
     new["rows"] = min(new["rows"] + 1, MEMORY_ROWS)
     new["samples"] = min(new["samples"] + samples, 1e9)
     weight = 1 / min(new["rows"] + 20, SPREAD_ROWS)
-    seen = (clipped * clipped - variance + noise - signal.floor**2) * samples
+    seen = (clipped * clipped - signal.floor**2) * samples
     new["spread2"] = max((signal.usual / 5) ** 2, new["spread2"] + weight * (seen - new["spread2"]))
     hour = int(at // HOUR % 24)
     new["season"] = new["season"][:]

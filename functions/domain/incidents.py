@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from domain.detectors import Finding
+from domain.policy import SYSTEM
 
 MOST_KEPT = 12
 
@@ -20,6 +21,7 @@ class IncidentType(StrEnum):
     MODEL_DRIFT = "MODEL_DRIFT"
     LATENCY = "LATENCY"
     REPORTED = "REPORTED"
+    SYSTEM_ALARM = "SYSTEM_ALARM"
 
 
 _TYPES = list(IncidentType)
@@ -33,6 +35,7 @@ KNOWN_BY: dict[IncidentType, frozenset[str]] = {
     IncidentType.MODEL_DRIFT: frozenset({"AnswerShape", "OutputTokens", "ShortAnswers", "Hedges"}),
     IncidentType.LATENCY: frozenset({"Latency", "LatencyTail"}),
     IncidentType.REPORTED: frozenset(),
+    IncidentType.SYSTEM_ALARM: frozenset(),
 }
 _FOLLOWS: dict[IncidentType, frozenset[str]] = {
     IncidentType.MODEL_ERRORS: frozenset({"Latency", "LatencyTail"}),
@@ -47,6 +50,7 @@ _FOLLOWS: dict[IncidentType, frozenset[str]] = {
     IncidentType.MODEL_DRIFT: frozenset({"CostUsd", "Latency", "LatencyTail"}),
     IncidentType.LATENCY: frozenset(),
     IncidentType.REPORTED: frozenset(),
+    IncidentType.SYSTEM_ALARM: frozenset(),
 }
 EXPLAINS = {type_: KNOWN_BY[type_] | _FOLLOWS[type_] for type_ in IncidentType}
 
@@ -162,7 +166,7 @@ def review(
 def report(
     incidents: Sequence[Incident], words: str, use_case: str, now: int, severity: int = 3
 ) -> tuple[list[Incident], list[IncidentChange]]:
-    """A person says that something is wrong: a symptom of the incident that is open, or one of its own."""
+    """A person or an alarm says that something is wrong: a symptom of the incident that is open, or one of its own."""
     words = words[:500]
     for place, incident in enumerate(incidents):
         if incident.is_open:
@@ -174,7 +178,7 @@ def report(
             )
             worse = [IncidentChange(ChangeKind.WORSE, told)] if told.severity < incident.severity else []
             return [*incidents[:place], told, *incidents[place + 1 :]], worse
-    type_ = IncidentType.REPORTED
+    type_ = IncidentType.SYSTEM_ALARM if use_case == SYSTEM else IncidentType.REPORTED
     opened = Incident(name_of(use_case, type_, now), use_case, type_, severity, now, now, now, reports=(words,))
     return [*incidents, opened][-MOST_KEPT:], [IncidentChange(ChangeKind.OPENED, opened)]
 

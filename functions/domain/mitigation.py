@@ -46,6 +46,8 @@ DISTURBS: dict[str, frozenset[str]] = {
     Rung.CACHE_ONLY: frozenset(SIGNALS),
     Rung.REFUSE: frozenset(SIGNALS),
 }
+# What tells whether a cause is gone: what it is known by, and nothing that merely follows and may have other reasons.
+_TOLD_BY = KNOWN_BY | {IncidentType.HALLUCINATION_PATTERN: KNOWN_BY[IncidentType.HALLUCINATION_PATTERN] | {"Grounding"}}
 # What answers are like in any other mode says nothing of what they would be like in normal operation.
 _HIDES_NOTHING = frozenset({NORMAL, Rung.STRICTER_REVIEW})
 # Nothing is answered afresh there: whatever is seen says nothing of the cause.
@@ -107,7 +109,8 @@ class MitigationSettings:
     watch_seconds: int = 900
     relapse_nats: float = 10.0
     flap_limit: int = 2
-    mild_seconds: int = 5400  # what is of severity 3 is not degraded for longer: that costs more than it saves
+    mild_types: tuple[str, ...] = (IncidentType.MODEL_DRIFT,)  # answers that are other, not worse
+    mild_seconds: int = 5400  # these, and severity 3, are not degraded for longer: that costs more than it saves
     hold_seconds: int = 5400  # after too many relapses, an operator's word, or a report
     expiry_seconds: int = 600
     renew_seconds: int = 60
@@ -116,6 +119,7 @@ class MitigationSettings:
     @classmethod
     def from_json(cls, raw: dict) -> "MitigationSettings":
         lists = {name: tuple(map(Rung, raw[name])) for name in ("needs_operator", "severe_skips") if name in raw}
+        lists |= {"mild_types": tuple(raw["mild_types"])} if "mild_types" in raw else {}
         ladders = {name: tuple(map(Rung, rungs)) for name, rungs in raw["ladders"].items()}
         return cls(**raw | lists | {"ladders": ladders})
 
@@ -361,7 +365,8 @@ def _leave_hold(mitigation: Mitigation, now: float, settings: MitigationSettings
         return mitigation
     if not mitigation.findings:
         return _restore(mitigation, now)
-    if mitigation.severity == 3 and now - mitigation.began_at >= settings.mild_seconds:
+    is_mild = mitigation.severity == 3 or mitigation.type in settings.mild_types
+    if is_mild and now - mitigation.began_at >= settings.mild_seconds:
         return replace(_restore(mitigation, now), overruled=True, outcome=TOLERATED)
     opened = _enter(mitigation, Phase.PROBING, now)
     return replace(
@@ -474,10 +479,10 @@ def _leans_ill(mitigation: Mitigation) -> bool:
 
 
 def _telling(incident: Incident) -> dict[str, Finding]:
-    """The symptoms that its cause is known by, if there are any: what merely follows may have other reasons."""
+    """The symptoms that later traffic is judged by; all, where none of those that tell was found for sure."""
     symptoms = {finding.signal: finding for finding in incident.symptoms}
-    known = {name: finding for name, finding in symptoms.items() if name in KNOWN_BY[IncidentType(incident.type)]}
-    return known or symptoms
+    told_by = _TOLD_BY[IncidentType(incident.type)]
+    return {name: finding for name, finding in symptoms.items() if name in told_by} or symptoms
 
 
 def _first(ladder: tuple[Rung, ...], severity: int, settings: MitigationSettings) -> int:

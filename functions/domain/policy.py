@@ -1,11 +1,15 @@
 """The runtime policy: what policies/runtime.json says, with every name in it resolved."""
 
+import hashlib
+import json
 import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 OWN_ACCOUNT = "own"
+# What all use cases run on, where incidents are told of it; no use case may have this name.
+SYSTEM = "system"
 TOKENS_PER_PRICE = 1_000_000
 
 
@@ -86,6 +90,7 @@ class Tenant:
 @dataclass(frozen=True, slots=True)
 class Policy:
     version: str
+    digest: str  # of the whole document, for whoever has to know whether it is the same
     tenants: dict[str, Tenant]
     producers: dict[tuple[str, str], str]
     models: dict[str, Model]
@@ -101,6 +106,8 @@ class Policy:
             name: Model(name, model["model_id"], *(_per_token(model, side) for side in ("input", "output")))
             for name, model in raw["models"].items()
         }
+        if SYSTEM in raw["use_cases"]:
+            raise PolicyInvalid(f"use_cases.{SYSTEM}: is the name of what all use cases run on; choose another")
         use_cases = {name: _use_case(name, one, raw, models) for name, one in raw["use_cases"].items()}
         producers: dict[tuple[str, str], str] = {}
         tenants = {}
@@ -120,7 +127,8 @@ class Policy:
                 tenant["requests_in_flight"],
             )
         deadline = raw["request_deadline_seconds"]
-        return cls(raw["version"], tenants, producers, models, use_cases, deadline, raw["incidents"])
+        digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
+        return cls(raw["version"], digest, tenants, producers, models, use_cases, deadline, raw["incidents"])
 
     @property
     def drill_speed(self) -> float:

@@ -3,16 +3,16 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bus, incidents_table, mitigations, modes_table, policy, signals
+from adapters import bus, incidents_table, maintenance_table, mitigations, modes_table, policy, release, signals
 from adapters.clock import iso, now
 from adapters.incidents_table import Case, Watch
 from domain import detectors, incidents, mitigation
-from domain.detectors import DetectorSettings, Finding
+from domain.detectors import MINUTE, SIGNALS, DetectorSettings, Finding
 from domain.errors import Overtaken
 from domain.incidents import Incident, IncidentChange, IncidentSettings
 from domain.mitigation import DISTURBS, MitigationSettings, Phase
 from domain.modes import ANY_TENANT, Mode
-from domain.policy import Policy
+from domain.policy import SYSTEM, Policy
 
 RESERVE_MILLISECONDS = 10_000
 MOST_MODES = 120
@@ -27,12 +27,15 @@ logger = Logger()
 
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
-    """Looks at every use case, or at the one that `report` is about; gives the incidents to start a mitigation of."""
+    """Looks at every use case and the system, or at the one that a `report` is about; gives the mitigations to start.
+
+    A report says its use case and words; an alarm, and who names a use case that does not exist, tell of the system.
+    """
     rules = policy.current()
     report, started, failed = event.get("report"), [], 0
-    names = sorted(rules.use_cases)
+    names = [*sorted(rules.use_cases), SYSTEM]
     if report:
-        names = [name for name in names if name == report.get("use_case")] or names
+        names = [_scope(report, rules)]
     for name in names:
         if context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS:
             logger.warning("use cases left to the next run", after=name)
@@ -49,17 +52,29 @@ def handler(event: dict, context: LambdaContext) -> dict:
     return {"mitigations": started}
 
 
+def _scope(report: dict, rules: Policy) -> str:
+    """What a report is about; words on an unknown use case degrade none, and are shown to an operator all the same."""
+    named = report.get("use_case")
+    if named in rules.use_cases:
+        return named
+    if named:
+        report["words"] = f"there is no use case {str(named)[:64]!r}; {report.get('words', '')}"
+    return SYSTEM
+
+
 def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
     speed = rules.drill_speed
     moment = now() * speed
     watch = incidents_table.find_watch(use_case)
+    if use_case == SYSTEM and not report and not watch.incidents:
+        return []
     mode = modes_table.fresh(ANY_TENANT, use_case).mode
     if not watch.modes or watch.modes[-1][1] != mode:
         watch.modes = [*watch.modes, [moment, mode]][-MOST_MODES:]
     cases = {one.incident_id: incidents_table.find_case(one.incident_id) for one in watch.incidents}
     in_hand = {name: case for name, case in cases.items() if case and case.mitigation and not case.mitigation.is_done}
-    _calm(watch, in_hand)
-    findings = _observe(watch, in_hand, rules, moment)
+    _take_over(watch, cases)
+    findings = [] if use_case == SYSTEM else _observe(watch, in_hand, rules, moment)
     settings = IncidentSettings.from_json(rules.incidents["correlation"])
     known, changes = incidents.review(watch.incidents, findings, use_case, int(moment), settings, in_hand)
     if report:
@@ -73,13 +88,20 @@ def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
     return started + _lost(in_hand, rules, moment)
 
 
-def _calm(watch: Watch, in_hand: dict[str, Case]) -> None:
-    """Once normal operation was shown to be well, what was found before is no evidence any more."""
-    for name, case in in_hand.items():
-        if case.mitigation.phase is Phase.WATCHING and watch.calmed.get(name) != case.mitigation.phase_at:
-            watch.state = detectors.calm(watch.state or {}, incidents.EXPLAINS[case.incident.type])
-            watch.calmed[name] = case.mitigation.phase_at
-    watch.calmed = {name: at for name, at in watch.calmed.items() if name in in_hand}
+def _take_over(watch: Watch, cases: dict[str, Case | None]) -> None:
+    """What mitigations have shown: who is well again leaves no evidence, who is let be has to be learned anew."""
+    taken = {}
+    for name, case in cases.items():
+        if case is None or case.mitigation is None:
+            continue
+        done, explained = case.mitigation, incidents.EXPLAINS[case.incident.type]
+        is_let_be = done.is_done and done.outcome in mitigation.LET_BE
+        if is_let_be or done.phase is Phase.WATCHING:
+            taken[name] = done.phase_at
+            if watch.taken_over.get(name) != done.phase_at:
+                change = detectors.relearn if is_let_be else detectors.calm
+                watch.state = change(watch.state or {}, explained)
+    watch.taken_over = taken
 
 
 def _observe(watch: Watch, in_hand: dict[str, Case], rules: Policy, moment: float) -> list[Finding]:
@@ -87,15 +109,30 @@ def _observe(watch: Watch, in_hand: dict[str, Case], rules: Policy, moment: floa
     speed = rules.drill_speed
     settings = DetectorSettings.from_json(rules.incidents["detection"])
     explained = frozenset().union(*(incidents.EXPLAINS[case.incident.type] for case in in_hand.values()))
+    since, until = (each * speed for each in maintenance_table.spell(watch.use_case))
+    _mark_deploy(watch, rules, moment)
     findings: list[Finding] = []
     for row in signals.rows(watch.use_case, watch.seen_to or moment - FIRST_LOOK_SECONDS, moment, speed):
         in_force = _modes_during(watch, row.at)
         disturbed = frozenset().union(*(DISTURBS.get(each, frozenset()) for each in in_force))
         if in_force - {Mode.NORMAL, Mode.ASK_LESS}:
             disturbed |= explained
-        watch.state, findings = detectors.observe(watch.state, row, settings, disturbed, learn=not in_hand)
+        if since < row.at + MINUTE and row.at < until:
+            disturbed = frozenset(SIGNALS)
+        deployed = watch.deployed_at is not None and row.at <= watch.deployed_at < row.at + MINUTE
+        watch.state, findings = detectors.observe(
+            watch.state, row, settings, disturbed, learn=not in_hand, deployed=deployed
+        )
         watch.seen_to = row.at
     return findings
+
+
+def _mark_deploy(watch: Watch, rules: Policy, moment: float) -> None:
+    """Code or policy that was not at work a minute ago: what changes a little now is no incident."""
+    found = release.current(rules)
+    if watch.release and found != watch.release:
+        watch.deployed_at = moment
+    watch.release = found
 
 
 def _take_up(

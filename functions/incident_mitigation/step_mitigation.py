@@ -5,7 +5,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import incidents_table, mitigations, policy, signals
 from adapters.clock import now
-from domain.mitigation import Answer, MitigationSettings, Phase, step
+from adapters.incidents_table import Case
+from domain.mitigation import Answer, Mitigation, MitigationSettings, Phase, step
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 1, 300
 # Rows of this long before the step's own time may still have to be weighed.
@@ -31,7 +32,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     found_again = before.phase is Phase.WATCHING and any(
         finding.sure and finding.since >= before.phase_at for finding in case.incident.findings.values()
     )
-    after = step(before, moment, rows, settings, answer, found_again)
+    after = step(before, moment, rows, settings, answer, found_again, _others(case))
     # The mode first: whoever dies between has set what the next run will set again.
     was = before.mode(before.stepped_at)
     mode = mitigations.enforce(case.incident, after, was, moment, speed)
@@ -46,3 +47,10 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "wait_seconds": round(min(max(wait, LEAST_WAIT_SECONDS), MOST_WAIT_SECONDS)),
         "ask": after.ask or "",
     }
+
+
+def _others(case: Case) -> list[Mitigation]:
+    """What else is done about the use case: the strictest mode holds, so that one may hide what another judges."""
+    incidents = incidents_table.find_watch(case.incident.use_case).incidents
+    names = [one.incident_id for one in incidents if one.is_open and one.incident_id != case.incident.incident_id]
+    return [each.mitigation for each in map(incidents_table.find_case, names) if each and each.mitigation]

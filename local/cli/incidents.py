@@ -1,4 +1,4 @@
-"""incidents, incident, report-incident and mode: what is wrong, what is done about it, and a person's word on it."""
+"""incidents, incident, report-incident, mode, maintenance: what is wrong, what is done, and a person's word on it."""
 
 import json
 import time
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     command(group, "set")(mode_set)
     command(group, "clear")(mode_clear)
     app.add_typer(group, name="mode")
+    command(app, "maintenance")(maintenance)
 
 
 def incidents(as_json: JsonOption = False, stack: StackOption = None, endpoint: EndpointOption = None) -> None:
@@ -120,8 +121,7 @@ def report_incident(
     bulwark report-incident product_support "answers name a manual that does not exist" --severity 2
     """
     target = reach(stack, endpoint)
-    if use_case not in target.policy().get("use_cases", {}):
-        raise Problem(f"The policy has no use case {use_case}.", code=Exit.USAGE)
+    _known(target, use_case)
     entry = {
         "EventBusName": target.outputs["EventBusName"],
         "Source": "bulwark",
@@ -147,6 +147,7 @@ def mode_set(
     bulwark mode set product_support fallback_model --reason "maintenance of nova-lite" --minutes 30
     """
     target = reach(stack, endpoint)
+    _known(target, use_case)
     until = int(time.time()) + 60 * minutes
     entry = {"mode": {"S": str(mode)}, "until": {"N": str(until)}, "reason": {"S": reason}}
     target.client("dynamodb").update_item(
@@ -177,6 +178,44 @@ def mode_clear(
         ExpressionAttributeNames={"#owner": _OWNER},
     )
     render.say(f"No mode of {use_case} is set by hand any more.")
+
+
+def maintenance(
+    use_case: Annotated[str, typer.Argument(metavar="USE_CASE")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the spell.")],
+    minutes: Annotated[int, typer.Option(min=0, max=1440, help="From now on; 0 ends it.")] = 60,
+    stack: StackOption = None,
+    endpoint: EndpointOption = None,
+) -> None:
+    """Say that a use case is worked on: what its metrics show meanwhile opens no incident and is not learned.
+
+    Requests are answered as ever, and what is mitigated already stays so.
+
+    \b
+    bulwark maintenance product_support --reason "new index" --minutes 45
+    bulwark maintenance product_support --reason "done early" --minutes 0
+    """
+    target = reach(stack, endpoint)
+    _known(target, use_case)
+    now = time.time()
+    key = {"control_key": {"S": f"maintenance#{use_case}"}}
+    old = target.client("dynamodb").get_item(TableName=target.outputs["ControlTable"], Key=key).get("Item")
+    goes_on = old is not None and float(old["until"]["N"]) >= now
+    item = {
+        "since": old["since"] if goes_on else {"N": str(now)},
+        "until": {"N": str(now + 60 * minutes)},
+        "reason": {"S": reason},
+        "expires_at": {"N": str(int(now) + 7 * 86_400)},
+    }
+    target.client("dynamodb").put_item(TableName=target.outputs["ControlTable"], Item=key | item)
+    render.say(
+        f"Maintenance of {use_case} ends in {minutes} minutes." if minutes else f"Maintenance of {use_case} is over."
+    )
+
+
+def _known(target: Target, use_case: str) -> None:
+    if use_case not in target.policy().get("use_cases", {}):
+        raise Problem(f"The policy has no use case {use_case}.", code=Exit.USAGE)
 
 
 def report_of(shown: dict) -> str:

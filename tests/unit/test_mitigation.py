@@ -263,6 +263,22 @@ def test_another_cause_has_another_ladder():
     assert follow(moved, incident(1, "RETRIEVAL_FAILURE"), NOW + 60, settings) == moved
 
 
+@pytest.mark.parametrize(
+    ("type_", "found", "told"),
+    [
+        ("COST_SPIKE", {"CostUsd", "Latency", "OutputTokens"}, {"CostUsd"}),
+        ("COST_SPIKE", {"OutputTokens"}, {"OutputTokens"}),
+        ("HALLUCINATION_PATTERN", {"Interventions", "Grounding", "Confidence"}, {"Interventions", "Grounding"}),
+    ],
+)
+def test_a_cause_is_judged_by_what_it_is_known_by(type_, found, told):
+    symptom = incident().findings["Grounding"]
+    findings = {name: replace(symptom, signal=name) for name in found}
+    begun = begin(replace(incident(), type=IncidentType(type_), findings=findings), NOW, SETTINGS)
+
+    assert set(begun.findings) == told
+
+
 def test_an_incident_without_a_ladder_is_told_and_watched():
     begun = begin(incident(type_="LATENCY"), NOW, SETTINGS)
 

@@ -66,6 +66,13 @@ def test_a_producer_belongs_to_one_tenant(policy_document):
         Policy.from_json(policy_document)
 
 
+def test_what_all_use_cases_run_on_is_none_of_them(policy_document):
+    policy_document["use_cases"]["system"] = policy_document["use_cases"].pop("policy_advice")
+
+    with pytest.raises(PolicyInvalid, match=r"use_cases\.system"):
+        Policy.from_json(policy_document)
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize(
     "path", ["use_cases.general_question.confidence_threshold", "confidence.open_question.intercept"]
