@@ -56,7 +56,7 @@ def item_of(review: dict, request: dict, caller: Caller, now: float) -> dict:
         "sentences": marked_sentences(draft, (passage["text"] for passage in passages)),
         "silence": _silence_of(review),
         "opinions": [_opinion(each) for each in opinions_for(review)],
-        "shown_digest": reviews_table.digest_of(review, request),
+        "shown_digest": reviews_table.digest_of(review, request, draft),
         "may": actions_of(review, caller),
     }
     if not review["blind"]:

@@ -107,13 +107,15 @@ def decide(review: dict, request: dict, caller: Caller, decision: ReviewDecision
     """Store a verdict, its place in the giver's history, and when the sweeper looks after it; raises ReviewConflict."""
     answer = payloads.keep("answer", review["request_key"], decision.answer) if decision.answer else {}
     # An edit takes the draft's place with the request: what it was is kept here, to show what changed.
-    draft = {f"draft{suffix}": request[f"answer{suffix}"] for suffix in ("", "_ref") if f"answer{suffix}" in request}
+    kept = {f"draft{suffix}": request[f"answer{suffix}"] for suffix in ("", "_ref") if f"answer{suffix}" in request}
+    # Read once: while a verdict can still be given, the draft is the same in whatever state the review is found.
+    draft = draft_of(review, request)
 
     def rule(found: dict | None) -> Change:
         found = found or review
-        shown, seconds = digest_of(found, request), _seconds_with(found, now)
+        shown, seconds = digest_of(found, request, draft), _seconds_with(found, now)
         changed = give_verdict(found, caller, decision, shown, answer, seconds, iso(now))
-        return Change(changed.set | draft, changed.remove) if answer else changed
+        return Change(changed.set | kept, changed.remove) if answer else changed
 
     others = [_history(review, caller, decision, now)]
     if "next" in rule(review).set:  # what stays in its queue has no workflow to be resumed
@@ -129,9 +131,11 @@ def draft_of(review: dict, request: dict) -> str:
     return payloads.text_of(review, "draft") or payloads.text_of(request, "answer") or ""
 
 
-def digest_of(review: dict, request: dict) -> str:
-    """The digest of what a review shows now."""
-    return shown_digest(review, request.get("body_digest", ""), draft_of(review, request))
+def digest_of(review: dict, request: dict, draft: str | None = None) -> str:
+    """The digest of what a review shows now; who has read its draft already passes it on."""
+    if draft is None:
+        draft = draft_of(review, request)
+    return shown_digest(review, request.get("body_digest", ""), draft)
 
 
 def _history(review: dict, caller: Caller, decision: ReviewDecision, now: float) -> dict:

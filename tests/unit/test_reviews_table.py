@@ -1,8 +1,10 @@
 """adapters/reviews_table.py: each state of a review is decided on once, and a verdict stands with all that follows."""
 
+import io
 import itertools
 
 import pytest
+from botocore.stub import Stubber
 from people import claim, judge, lead, reviewer, saying, shown_now
 
 from adapters import payloads, requests_table, reviews_table
@@ -254,6 +256,17 @@ def test_a_decision_on_what_is_not_shown_any_more_is_not_taken(opened, requests)
 
     assert conflict.value.code == "DRAFT_CHANGED"
     assert stored(opened)["status"] == ReviewStatus.OPEN
+
+
+def test_a_long_draft_is_read_once_for_a_verdict(open_review):
+    review = open_review(draft="x" * 40_000)
+    claim(review["review_id"], reviewer(), NOW)
+    said, claimed = saying("APPROVE", shown_now(review["review_id"])), stored(review)
+    with Stubber(payloads.client) as stubber:
+        stubber.add_response("get_object", {"Body": io.BytesIO(b"x" * 40_000)})
+        reviews_table.decide(claimed, requests_table.find(review["request_key"]), reviewer(), said, NOW)
+
+    assert stored(review)["decision"] == "APPROVE"
 
 
 @pytest.mark.parametrize("draft", ["Short.", "x" * 40_000], ids=["short draft", "long draft"])
