@@ -25,7 +25,7 @@ class Answer(StrEnum):
 
 
 class Mode(StrEnum):
-    """As in functions/domain/modes.py."""
+    """As Rung in functions/domain/mitigation.py."""
 
     STRICTER_REVIEW = "stricter_review"
     FALLBACK_MODEL = "fallback_model"

@@ -12,6 +12,7 @@ from domain.detectors import DetectorSettings
 from domain.incidents import IncidentSettings, IncidentType
 from domain.mitigation import MitigationSettings, Rung
 from domain.modes import Mode
+from local.cli import incidents as commands
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,10 @@ def test_the_schema_knows_each_setting_and_no_other(section, name, settings):
 
 def test_each_rung_is_a_mode_in_the_same_order():
     assert [mode for mode in Mode if mode in set(Rung)] == list(Rung)
+
+
+def test_each_rung_can_be_set_by_hand():
+    assert list(commands.Mode) == list(Rung)
 
 
 def test_each_type_of_incident_has_a_ladder_of_known_rungs(section, policy_document):
