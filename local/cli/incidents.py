@@ -47,13 +47,14 @@ def register(app: typer.Typer) -> None:
 
 
 def incidents(as_json: JsonOption = False, stack: StackOption = None, endpoint: EndpointOption = None) -> None:
-    """List what is or was wrong with your use cases, the latest first.
+    """List what is or was wrong with your use cases, the latest first, and the modes they work in.
 
     \b
     bulwark incidents
     bulwark incidents --json | jq -r '.[] | select(.status == "OPEN") | .incident_id'
     """
-    found = reach(stack, endpoint).sign_in("Operator").expect("GET", "/incidents")["incidents"]
+    told = reach(stack, endpoint).sign_in("Operator").expect("GET", "/incidents")
+    found = told["incidents"]
     if as_json:
         render.print_json(found)
         return
@@ -62,6 +63,12 @@ def incidents(as_json: JsonOption = False, stack: StackOption = None, endpoint: 
         for one in found
     ]
     render.table(("incident", "!type", ">severity", "!status", "!since"), rows)
+    if told["modes"]:
+        in_force = [
+            (one["use_case"], one["mode"], one["owner"], render.clock_time(one["until"]), one["reason"])
+            for one in told["modes"]
+        ]
+        render.table(("use case", "!mode", "!set by", "!until", "reason"), in_force, "Modes in force")
     render.say("Look at one: bulwark incident ID" if rows else "Nothing is wrong, and nothing was lately.")
 
 

@@ -286,6 +286,8 @@ def test_what_a_person_reports_is_an_incident_that_a_person_ends(bulwark, told):
 
 def test_a_mode_set_by_hand_holds_until_it_is_cleared(bulwark, told, tmp_path):
     bulwark("mode", "set", "product_support", "refuse", "--reason", "a drill", "--minutes", "5")
+    listed = bulwark("incidents").stdout
+    assert "Modes in force" in listed and "refuse" in listed and "a drill" in listed
     time.sleep(5.2)  # as old as a mode may be
     question = {"use_case": "product_support", "query": "How long does the battery last?"}
     told("send", lines(tmp_path / "one.jsonl", question | {"request_id": "stopped-1"}), ends=0)
@@ -295,6 +297,23 @@ def test_a_mode_set_by_hand_holds_until_it_is_cleared(bulwark, told, tmp_path):
     time.sleep(5.2)
     told("send", lines(tmp_path / "two.jsonl", question | {"request_id": "stopped-2"}))
     assert outcome(told, "stopped-2", "COMPLETED", "HELD")
+    assert "Modes in force" not in bulwark("incidents").stdout
+
+
+def test_a_maintenance_goes_on_from_its_beginning_and_ends_when_told(bulwark, target):
+    def spell() -> tuple[float, float]:
+        key = {"control_key": {"S": "maintenance#policy_advice"}}
+        item = target.client("dynamodb").get_item(TableName=target.outputs["ControlTable"], Key=key)["Item"]
+        return float(item["since"]["N"]), float(item["until"]["N"])
+
+    bulwark("maintenance", "policy_advice", "--reason", "new index", "--minutes", "5")
+    since, until = spell()
+    assert 299 < until - since < 301
+    bulwark("maintenance", "policy_advice", "--reason", "longer", "--minutes", "20")
+    assert spell()[0] == since and spell()[1] > until + 800
+    bulwark("maintenance", "policy_advice", "--reason", "done", "--minutes", "0")
+    assert since < spell()[1] <= time.time()
+    bulwark("maintenance", "no_such", "--reason", "none", ends=2)
 
 
 # --- the dead-letter queue -------------------------------------------------------------------------
