@@ -15,3 +15,11 @@ class Overtaken(Exception):
 
 class ReviewNotHeld(Exception):
     """The request this review belongs to is not waiting for a person."""
+
+
+class SubjectErased(Exception):
+    """The key that a text was sealed under is gone, and the text with it."""
+
+
+class SubjectHeld(Exception):
+    """A legal hold stands: the subject's data may not be erased before it is lifted."""

@@ -17,7 +17,7 @@ MODULES = {
 }
 HANDLERS = [name for name in MODULES if name.split(".")[0] not in ("domain", "adapters")]
 # What a function may import that is not ours: kept small, as each import is part of every cold start.
-PACKAGES = {"aws_lambda_powertools", "boto3", "botocore", "fastjsonschema"}
+PACKAGES = {"cryptography", "aws_lambda_powertools", "boto3", "botocore", "fastjsonschema"}
 
 
 def imports(name: str) -> set[str]:

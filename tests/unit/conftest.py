@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.core.base_backend import BackendDict
 
 import adapters.clock
-from adapters import desk_settings, modes_table, payloads, reviews_table, schemas, workflows
+from adapters import desk_settings, modes_table, payloads, reviews_table, schemas, subject_keys, workflows
 from adapters import policy as policy_adapter
 from adapters.clock import iso
 from adapters.requests_table import as_item, decimal
@@ -42,6 +42,7 @@ def environment(monkeypatch, tmp_path_factory) -> None:
         "CONTROL_TABLE": "control",
         "CACHE_TABLE": "cache",
         "PAYLOAD_BUCKET": "payloads",
+        "KEYS_TABLE": "keys",
         "EVENT_BUS": "bulwark",
         "POLICY_APPLICATION": "bulwark",
         "POLICY_ENVIRONMENT": "dev",
@@ -135,6 +136,16 @@ def cache(table):
 
 
 @pytest.fixture
+def keys(table, monkeypatch):
+    """The keys' table, and the KMS key that wraps their root."""
+    made = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    monkeypatch.setenv("SUBJECTS_KEY", made)
+    subject_keys._root = None
+    subject_keys._remembered.clear()
+    return table("Keys")
+
+
+@pytest.fixture
 def bucket(aws):
     bucket = s3.Bucket("payloads")
     bucket.create()
@@ -142,7 +153,7 @@ def bucket(aws):
 
 
 @pytest.fixture
-def stores(requests, reviews, control, cache, bucket) -> None:
+def stores(requests, reviews, control, cache, keys, bucket) -> None:
     """Every store of the template, empty."""
 
 

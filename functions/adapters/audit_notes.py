@@ -1,0 +1,34 @@
+"""Notes for the audit log of what no table shows by itself; RecordAudit takes them from the control table's stream."""
+
+import os
+import uuid
+
+from adapters.clock import iso
+from adapters.dynamodb import client, put
+
+KEPT_SECONDS = 7 * 86_400
+
+
+def note(action: str, actor: str, now: float, note_id: str = "", **facts: object) -> dict:
+    """An action that leaves a note: `action` is what was done (ERASURE_REQUESTED), `actor` who did it.
+
+    Facts are ids, numbers and words of the policy: never a word of a request, a subject's name or a token. The same
+    `note_id` leaves one note, and must then be left outside of transactions that may be repeated.
+    """
+    item = {
+        "control_key": f"audit#{note_id or uuid.uuid4()}",
+        "action": action,
+        "actor": actor,
+        "at": iso(now),
+        "facts": {name: value for name, value in facts.items() if value is not None},
+        "expires_at": int(now) + KEPT_SECONDS,
+    }
+    return put(os.environ["CONTROL_TABLE"], item, "control_key")
+
+
+def leave(action: str, actor: str, now: float, note_id: str = "", **facts: object) -> None:
+    """Leave a note; one that was left already stands."""
+    try:
+        client.put_item(**note(action, actor, now, note_id, **facts)["Put"])
+    except client.exceptions.ConditionalCheckFailedException:
+        pass

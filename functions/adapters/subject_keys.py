@@ -1,0 +1,249 @@
+"""Subject keys: each person's words are sealed under a key of their own, so that forgetting the key forgets the words.
+
+An envelope in three layers: KMS wraps the root, the root wraps each subject's key, the subject's key seals texts. A
+process asks KMS once (as AWS's hierarchical keyring does:
+https://docs.aws.amazon.com/database-encryption-sdk/latest/devguide/use-hierarchical-keyring.html).
+"""
+
+import hmac
+import os
+from base64 import b64decode, b64encode
+from collections import OrderedDict
+from functools import cached_property
+
+import boto3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from adapters.clock import iso
+from adapters.dynamodb import client, get, update
+from domain.errors import SubjectErased, SubjectHeld
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+ROOT = "root"
+SEALED = "sealed:1:"
+# So many subjects a process remembers.
+MOST_REMEMBERED = 10_000
+
+kms = boto3.client("kms")
+_root: tuple[str, bytes] | None = None  # of which table, and the key
+_remembered: OrderedDict[str, tuple["SubjectKey", int]] = OrderedDict()
+
+
+class SubjectKey:
+    """A subject's key in the clear: seals and opens texts, and makes digests that say nothing without it."""
+
+    def __init__(self, ref: str, key: bytes):
+        self.ref, self._key = ref, key
+
+    def seal(self, text: str, place: str) -> str:
+        """The text, to be read with this key and for the same place (what the text is, and whose) alone."""
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, text.encode(), place.encode())
+        return SEALED + b64encode(nonce + sealed).decode()
+
+    def open(self, sealed: str, place: str) -> str:
+        """What was sealed; raises SubjectErased if it was under another key, which then is gone."""
+        data = b64decode(sealed.removeprefix(SEALED))
+        try:
+            return self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode()
+        except InvalidTag as error:
+            raise SubjectErased(self.ref) from error
+
+    def mac(self, text: str) -> str:
+        """A digest (HMAC-SHA-256) that ties a record to a text, and tells nothing once the key is gone."""
+        return hmac.digest(self._derived, text.encode(), "sha256").hex()
+
+    @cached_property
+    def _cipher(self) -> AESGCM:
+        return AESGCM(self._key)
+
+    @cached_property
+    def _derived(self) -> bytes:
+        return hmac.digest(self._key, b"mac", "sha256")
+
+
+def subject_ref(tenant: str, subject_id: str | None) -> str:
+    """A subject's name in every store: the same for the same subject, and a guess at it proves nothing.
+
+    A request without a subject belongs to its tenant.
+    """
+    named = f"{tenant}\0{subject_id or ''}".encode()
+    return hmac.digest(hmac.digest(_root_key(), b"refs", "sha256"), named, "sha256").hex()[:32]
+
+
+def create(ref: str, tenant: str, now: float) -> tuple[SubjectKey, dict]:
+    """A new key for a subject, and the item that has to be put if the subject has none."""
+    key = os.urandom(KEY_BYTES)
+    wrapped = _wrapper().encrypt(nonce := os.urandom(NONCE_BYTES), key, ref.encode())
+    item = {
+        "subject_ref": ref,
+        "tenant": tenant,
+        "wrapped_key": b64encode(nonce + wrapped).decode(),
+        "version": 1,
+        "created_at": iso(now),
+    }
+    return SubjectKey(ref, key), item
+
+
+def unwrap(ref: str, wrapped_key: str) -> SubjectKey:
+    """The key in the clear; raises SubjectErased where it is not this subject's."""
+    data = b64decode(wrapped_key)
+    try:
+        return SubjectKey(ref, _wrapper().decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], ref.encode()))
+    except InvalidTag as error:
+        raise SubjectErased(ref) from error
+
+
+def find(ref: str) -> dict | None:
+    """A subject's item: its wrapped_key, version, and where they are so `hold` and `erasure`."""
+    return get(_table(), {"subject_ref": ref})
+
+
+def remembered(ref: str) -> tuple[SubjectKey, int] | None:
+    """The key and the version of its item as this process saw them last; whoever writes has to check the version."""
+    if found := _remembered.get(ref):
+        _remembered.move_to_end(ref)
+    return found
+
+
+def remember(key: SubjectKey, version: int) -> None:
+    _remembered[key.ref] = (key, version)
+    if len(_remembered) > MOST_REMEMBERED:
+        _remembered.popitem(last=False)
+
+
+def forget(ref: str) -> None:
+    """What this process remembers of a subject is not so any more."""
+    _remembered.pop(ref, None)
+
+
+def is_held(item: dict) -> bool:
+    return "hold" in item
+
+
+def is_being_erased(item: dict) -> bool:
+    return "erasure" in item
+
+
+def hold(ref: str, tenant: str, by: str, reason: str, now: float) -> dict:
+    """Hold a subject's data: neither retention nor erasure may take it. Gives the item; one with a hold keeps it."""
+    _, item = create(ref, tenant, now)
+    action = update(
+        _table(),
+        {"subject_ref": ref},
+        set={"hold": {"by": by, "reason": reason, "at": iso(now)}, "held": "HELD", "tenant": tenant},
+        add={"version": 1},
+    )["Update"]
+    # A subject may be held before anything of theirs came: then it gets its key now.
+    action["UpdateExpression"] = action["UpdateExpression"].replace(
+        "SET ", "SET #wrapped_key = if_not_exists(#wrapped_key, :key), #created_at = if_not_exists(#created_at, :now), "
+    )
+    action["ExpressionAttributeNames"] |= {"#wrapped_key": "wrapped_key", "#created_at": "created_at"}
+    action["ExpressionAttributeValues"] |= {":key": item["wrapped_key"], ":now": iso(now)}
+    action["ConditionExpression"] = "attribute_not_exists(#hold) AND attribute_not_exists(erasure)"
+    try:
+        return client.update_item(**action, ReturnValues="ALL_NEW")["Attributes"]
+    except client.exceptions.ConditionalCheckFailedException:
+        return find(ref) or {}
+
+
+def lift(ref: str) -> bool:
+    """Lift a hold; False if there is none."""
+    action = update(
+        _table(), {"subject_ref": ref}, "attribute_exists(#hold)", remove=("hold", "held"), add={"version": 1}
+    )["Update"]
+    action.pop("ReturnValuesOnConditionCheckFailure", None)
+    try:
+        client.update_item(**action)
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def held() -> list[dict]:
+    """The items of all held subjects."""
+    pages = client.get_paginator("query").paginate(
+        TableName=_table(),
+        IndexName="held-index",
+        KeyConditionExpression="#held = :held",
+        ExpressionAttributeNames={"#held": "held"},
+        ExpressionAttributeValues={":held": "HELD"},
+    )
+    return [item for page in pages for item in page["Items"]]
+
+
+def begin_erasure(ref: str, erasure_id: str, now: float) -> dict | None:
+    """Close a subject: its requests are held back from now on. Gives its item, or None if there is none.
+
+    Raises SubjectHeld while a legal hold stands.
+    """
+    action = update(
+        _table(),
+        {"subject_ref": ref},
+        "attribute_exists(#wrapped_key) AND attribute_not_exists(#hold)",
+        set={"erasure": {"erasure_id": erasure_id, "at": iso(now)}},
+        add={"version": 1},
+    )["Update"]
+    try:
+        found = client.update_item(**action, ReturnValues="ALL_NEW")["Attributes"]
+    except client.exceptions.ConditionalCheckFailedException as error:
+        item = find(ref)
+        if item and is_held(item):
+            raise SubjectHeld(ref) from error
+        return None
+    forget(ref)
+    return found
+
+
+def drop(ref: str, erasure_id: str) -> None:
+    """Forget a subject's key for good: whatever is sealed under it is noise from now on."""
+    try:
+        client.delete_item(
+            TableName=_table(),
+            Key={"subject_ref": ref},
+            ConditionExpression="attribute_not_exists(subject_ref) OR erasure.erasure_id = :mine",
+            ExpressionAttributeValues={":mine": erasure_id},
+        )
+    except client.exceptions.ConditionalCheckFailedException as error:
+        raise SubjectHeld(ref) from error
+    forget(ref)
+
+
+def _wrapper() -> AESGCM:
+    return AESGCM(hmac.digest(_root_key(), b"wrap", "sha256"))
+
+
+def _root_key() -> bytes:
+    """The root in the clear, asked of KMS once by each process; the first process of all makes it."""
+    global _root
+    if _root is None or _root[0] != _table():
+        _root = (_table(), _load_root())
+    return _root[1]
+
+
+def _load_root() -> bytes:
+    item = get(_table(), {"subject_ref": ROOT})
+    if item is None:
+        made = kms.generate_data_key(KeyId=_kms_key(), NumberOfBytes=KEY_BYTES, EncryptionContext=_context())
+        item = {"subject_ref": ROOT, "wrapped_key": b64encode(made["CiphertextBlob"]).decode(), "version": 1}
+        try:
+            client.put_item(TableName=_table(), Item=item, ConditionExpression="attribute_not_exists(subject_ref)")
+            return made["Plaintext"]
+        except client.exceptions.ConditionalCheckFailedException:
+            item = get(_table(), {"subject_ref": ROOT})
+    wrapped = b64decode(item["wrapped_key"])
+    return kms.decrypt(KeyId=_kms_key(), CiphertextBlob=wrapped, EncryptionContext=_context())["Plaintext"]
+
+
+def _context() -> dict[str, str]:
+    return {"purpose": "bulwark-subject-keys"}
+
+
+def _kms_key() -> str:
+    return os.environ["SUBJECTS_KEY"]
+
+
+def _table() -> str:
+    return os.environ["KEYS_TABLE"]

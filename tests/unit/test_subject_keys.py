@@ -1,0 +1,112 @@
+"""adapters/subject_keys.py: words are sealed under a person's key, and are gone with it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters import subject_keys
+from domain.errors import SubjectErased, SubjectHeld
+
+NOW = 1_800_000_000.0
+REF = "0f" * 16
+
+
+@pytest.fixture
+def subject(keys) -> tuple[str, subject_keys.SubjectKey]:
+    """A subject whose key is stored."""
+    ref = subject_keys.subject_ref("acme", "ana")
+    key, item = subject_keys.create(ref, "acme", NOW)
+    keys.put_item(Item=item)
+    return ref, key
+
+
+def test_a_text_is_read_again_by_whoever_finds_the_key(subject):
+    ref, key = subject
+    sealed = key.seal("Eleven hours, to be precise: ä", "acme#r-1/answer")
+
+    assert "hours" not in sealed
+    found = subject_keys.unwrap(ref, subject_keys.find(ref)["wrapped_key"])
+    assert found.open(sealed, "acme#r-1/answer") == "Eleven hours, to be precise: ä"
+    assert found.mac("x") == key.mac("x") != key.mac("y")
+
+
+@given(text=st.text(), place=st.text(max_size=20))
+def test_any_text_comes_back_and_at_its_place_alone(text, place):
+    text = text.encode(errors="replace").decode()
+    place = place.encode(errors="replace").decode()
+    key = subject_keys.SubjectKey(REF, bytes(32))
+    sealed = key.seal(text, place)
+
+    assert key.open(sealed, place) == text
+    assert key.seal(text, place) != sealed
+    with pytest.raises(SubjectErased):
+        key.open(sealed, place + "!")
+    with pytest.raises(SubjectErased):
+        subject_keys.SubjectKey(REF, b"1" * 32).open(sealed, place)
+
+
+def test_a_subject_has_one_name_within_its_tenant_and_none_that_can_be_guessed(keys, monkeypatch):
+    ref = subject_keys.subject_ref("acme", "ana")
+
+    monkeypatch.setattr(subject_keys, "_root", None)
+    assert subject_keys.subject_ref("acme", "ana") == ref, "another process, the same root"
+    assert (
+        len({ref, *(subject_keys.subject_ref(*each) for each in (("acme", "ben"), ("globex", "ana"), ("acme", None)))})
+        == 4
+    )
+    assert len(keys.scan()["Items"]) == 1
+
+
+def test_a_key_cannot_be_passed_off_as_another_subjects(subject):
+    ref, _ = subject
+
+    with pytest.raises(SubjectErased):
+        subject_keys.unwrap(REF, subject_keys.find(ref)["wrapped_key"])
+
+
+def test_a_held_subject_is_not_erased_before_the_hold_is_lifted(subject):
+    ref, _ = subject
+    held = subject_keys.hold(ref, "acme", "name-of-dpo", "case 12", NOW)
+    again = subject_keys.hold(ref, "acme", "name-of-other", "case 13", NOW)
+
+    assert (held["hold"], held["version"]) == (again["hold"], again["version"]) and held["version"] == 2
+    assert [item["subject_ref"] for item in subject_keys.held()] == [ref]
+    with pytest.raises(SubjectHeld):
+        subject_keys.begin_erasure(ref, "e-1", NOW)
+    with pytest.raises(SubjectHeld):
+        subject_keys.drop(ref, "e-1")
+    assert subject_keys.lift(ref) and not subject_keys.lift(ref)
+    assert subject_keys.held() == []
+    assert subject_keys.begin_erasure(ref, "e-1", NOW)["version"] == 4
+    assert subject_keys.hold(ref, "acme", "late", "case 14", NOW)["erasure"]["erasure_id"] == "e-1"
+    assert subject_keys.held() == [], "who is being erased cannot be held any more"
+    subject_keys.drop(ref, "e-1")
+    subject_keys.drop(ref, "e-1")
+    assert subject_keys.find(ref) is None
+    assert subject_keys.begin_erasure(ref, "e-2", NOW) is None
+
+
+def test_somebody_of_whom_nothing_came_yet_can_be_held(keys):
+    ref = subject_keys.subject_ref("acme", "zoe")
+    item = subject_keys.hold(ref, "acme", "name-of-dpo", "case 12", NOW)
+
+    key = subject_keys.unwrap(ref, item["wrapped_key"])
+    assert key.open(key.seal("text", "p"), "p") == "text"
+
+
+def test_nothing_in_the_table_tells_a_key_or_a_name(subject, keys):
+    stored = json.dumps(keys.scan()["Items"], default=str)
+
+    assert "ana" not in stored and "text" not in stored
+
+
+def test_a_process_remembers_no_more_than_it_may(monkeypatch):
+    monkeypatch.setattr(subject_keys, "MOST_REMEMBERED", 2)
+    for number in range(3):
+        subject_keys.remember(subject_keys.SubjectKey(f"s-{number}", bytes(32)), 1)
+
+    assert subject_keys.remembered("s-0") is None and subject_keys.remembered("s-2")
+    subject_keys.forget("s-2")
+    assert subject_keys.remembered("s-2") is None
