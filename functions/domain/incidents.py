@@ -46,7 +46,9 @@ _FOLLOWS: dict[IncidentType, frozenset[str]] = {
     IncidentType.HALLUCINATION_PATTERN: frozenset(
         {"Grounding", "Relevance", "Confidence", "Rejections", "AnswerShape", "OutputTokens"}
     ),
-    IncidentType.QUALITY_DEGRADATION: frozenset({"Interventions", "Hedges"}),
+    IncidentType.QUALITY_DEGRADATION: frozenset(
+        {"Interventions", "Hedges", "AnswerShape", "OutputTokens", "ShortAnswers"}
+    ),
     IncidentType.MODEL_DRIFT: frozenset({"CostUsd", "Latency", "LatencyTail"}),
     IncidentType.LATENCY: frozenset(),
     IncidentType.REPORTED: frozenset(),

@@ -9,6 +9,7 @@ from typing import Any
 from local.cli import render
 from local.cli.embedded import running_cloud
 from local.cli.exits import Problem
+from local.cli.incidents import Mode
 from local.cli.questions import OWN_QUESTIONS
 from local.cli.records import read_records
 from local.cli.target import ROOT, Target, started
@@ -114,30 +115,38 @@ def _live(cloud: Any, target: Target, begun: float, tell: Any) -> dict:
             told["cured"] += 1
             cloud.bedrock.clear_faults()
             tell(f"{now:4.0f} s  [green]nova-lite is well again; Bulwark does not know yet[/]")
-        for one in reversed(api.expect("GET", "/incidents")["incidents"]):
+        listed = api.expect("GET", "/incidents")
+        _tell_mode(listed["modes"], now, ill_at, story, tell)
+        for one in reversed(listed["incidents"]):
             shown = api.expect("GET", f"/incidents/{one['incident_id']}")
             for entry in shown["timeline"][told[one["incident_id"]] :]:
                 told[one["incident_id"]] += 1
                 _tell(entry, now, ill_at, story, tell)
-            if told["cured"] and shown["status"] == "CLOSED":
-                story["recovered"] = True
-        if story["recovered"]:
+        is_over = all(one["status"] == "CLOSED" for one in listed["incidents"])
+        if told["cured"] and story["detected_s"] and is_over and story["modes"][-1:] == ["normal"]:
+            story["recovered"] = True
             break
     return story
 
 
 def _tell(entry: dict, now: float, ill_at: float | None, story: dict, tell: Any) -> None:
-    mode = entry.get("mode")
     if entry["what"] == "OPENED" and ill_at and story["detected_s"] is None:
         story["detected_s"] = round((now - ill_at) * SPEED)
         tell(f"{now:4.0f} s  [yellow]{render.cell(entry['told'])}[/]")
-    elif entry["what"] in ("CLOSED", "REOPENED", "RETYPED", "WORSE"):
+    elif entry["what"] in ("OPENED", "CLOSED", "REOPENED", "RETYPED", "WORSE"):
         tell(f"{now:4.0f} s  {entry['what'].lower()}: {render.cell(entry['told'])}")
-    if mode and (not story["modes"] or story["modes"][-1] != mode):
-        story["modes"].append(mode)
-        if mode != "normal" and ill_at and story["mitigated_s"] is None:
-            story["mitigated_s"] = round((now - ill_at) * SPEED)
-        tell(f"{now:4.0f} s  mode [bold]{mode}[/] ({entry['what'].lower()})")
+
+
+def _tell_mode(modes: list[dict], now: float, ill_at: float | None, story: dict, tell: Any) -> None:
+    """The strictest of the modes in force, where it is another than before."""
+    known = [Mode(one["mode"]) for one in modes if one["mode"] in set(Mode)]
+    mode = str(max(known, key=list(Mode).index, default="normal"))
+    if mode == (story["modes"] or ["normal"])[-1]:
+        return
+    story["modes"].append(mode)
+    if ill_at and story["mitigated_s"] is None:
+        story["mitigated_s"] = round((now - ill_at) * SPEED)
+    tell(f"{now:4.0f} s  mode [bold]{mode}[/]")
 
 
 def _lost(target: Target, sent: list[str]) -> list[str]:
