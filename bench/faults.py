@@ -200,10 +200,9 @@ class Control:
                 self._story.log.append(f"{now / 60:.1f} {moved.type} {one.phase} -> {moved.phase} {rung} {moved.ask}")
             self._story.relapses += moved.relapses - one.relapses
             if moved.phase is Phase.WATCHING and one.phase is not Phase.WATCHING:
-                self._state = detectors.calm(self._state, incidents.EXPLAINS[incident.type])
+                change = detectors.relearn if moved.outcome in mitigation.LET_BE else detectors.calm
+                self._state = change(self._state, incidents.EXPLAINS[incident.type])
             self._mitigations[name] = moved
-            if moved.is_done and moved.outcome in mitigation.LET_BE:
-                self._state = detectors.relearn(self._state, incidents.EXPLAINS[incident.type])
             if moved.is_done:
                 del self._mitigations[name]
 

@@ -94,13 +94,11 @@ def _take_over(watch: Watch, cases: dict[str, Case | None]) -> None:
     for name, case in cases.items():
         if case is None or case.mitigation is None:
             continue
-        done, explained = case.mitigation, incidents.EXPLAINS[case.incident.type]
-        is_let_be = done.is_done and done.outcome in mitigation.LET_BE
-        if is_let_be or done.phase is Phase.WATCHING:
-            taken[name] = done.phase_at
-            if watch.taken_over.get(name) != done.phase_at:
-                change = detectors.relearn if is_let_be else detectors.calm
-                watch.state = change(watch.state or {}, explained)
+        if case.mitigation.phase is Phase.WATCHING:
+            taken[name] = restored_at = case.mitigation.phase_at
+            if watch.taken_over.get(name) != restored_at:
+                change = detectors.relearn if case.mitigation.outcome in mitigation.LET_BE else detectors.calm
+                watch.state = change(watch.state or {}, incidents.EXPLAINS[case.incident.type])
     watch.taken_over = taken
 
 

@@ -126,7 +126,7 @@ def test_what_an_operator_restored_is_learned_anew_once(look, rules, monkeypatch
     monkeypatch.setattr(detectors, "relearn", lambda state, names: relearned.append(set(names)) or state)
     known = incident()
     begun = begin(known, NOW, MitigationSettings.from_json(rules.incidents["mitigation"]))
-    keep(Case(known, replace(begun, phase=Phase.DONE, outcome=OPERATOR_RESTORED)))
+    keep(Case(known, replace(begun, phase=Phase.WATCHING, outcome=OPERATOR_RESTORED)))
 
     look()
     look()
