@@ -26,8 +26,9 @@ def write_records(source: str, hour: str, first: str, records: list[dict]) -> st
 
 
 def objects_of(source: str, hour: str) -> list[tuple[str, int]]:
-    """Names and sizes of the objects that a source wrote in an hour."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=_bucket(), Prefix=f"{RECORDS}{source}/{hour}/")
+    """Names and sizes of the objects that a source wrote in an hour, or at all."""
+    prefix = f"{RECORDS}{source}/{hour}/" if hour else f"{RECORDS}{source}/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=_bucket(), Prefix=prefix)
     return [(each["Key"], each["Size"]) for page in pages for each in page.get("Contents", ())]
 
 

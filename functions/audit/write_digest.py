@@ -14,8 +14,6 @@ HOUR = 3600
 # Larger ones would be slow to read; the rest has the next one.
 MOST_OBJECTS = 20_000
 RESERVE_MILLISECONDS = 10_000
-# A log without a digest is looked through from here.
-FIRST_LOOK_SECONDS = 7 * 86_400
 
 logger = Logger()
 
@@ -48,8 +46,7 @@ def _current_head(head: Head | None = None) -> Head | None:
 
 def _next_digest(head: Head | None, moment: float) -> tuple[Digest, bool]:
     """What the chain goes on with, and whether that is all there is."""
-    last, sealed = None, set[str]()
-    opened = hour_of(iso(moment - FIRST_LOOK_SECONDS))
+    last, sealed, opened = None, set[str](), ""
     for digest in audit_log.digests_back_from(head):
         last = last or digest
         opened = last.open_hour
@@ -58,7 +55,7 @@ def _next_digest(head: Head | None, moment: float) -> tuple[Digest, bool]:
         sealed |= {name for name, _ in digest.objects}
     found = [
         each
-        for hour in _hours(opened, moment)
+        for hour in (_hours(opened, moment) if opened else [""])
         for source in (CONTROL, REQUESTS, REVIEWS)
         for each in audit_log.objects_of(source, hour)
         if each[0] not in sealed

@@ -292,11 +292,15 @@ def _chain(
 
 
 def _check_heads(digests: Mapping[str, bytes], heads: Iterable[Head], findings: Findings) -> None:
-    for head in heads:
+    last = findings.head.number if findings.head else 0
+    for head in sorted(heads, key=lambda head: head.number):
         file = digest_name(head.number)
+        for missing in range(last + 1, head.number + 1):
+            findings.add(digest_name(missing), None, f"is missing, and {file} was the last once: the log was cut off")
+        last = max(last, head.number)
         if file not in digests:
-            findings.add(file, None, "was the last digest once, and is missing: the log was cut off")
-        elif _sha256(digests[file]) != head.sha256:
+            continue
+        if _sha256(digests[file]) != head.sha256:
             findings.add(file, None, "is not the digest that was once the last one")
 
 
