@@ -240,7 +240,7 @@ def test_who_may_not_look_leaves_none(call, open_review, control):
 
 WORDY = st.sampled_from(
     "payload payload_ref answer answer_ref retrieved message field user_id subject_id session_id subject_ref "
-    "task_token comment draft signals review sweep body_digest requested_by claimed_by_name reports body reason_text".split()
+    "task_token comment draft signals review sweep body_digest requested_by claimed_by_name reports".split()
 )
 
 
