@@ -4,7 +4,7 @@ import os
 import uuid
 
 from adapters.clock import iso
-from adapters.dynamodb import client, put
+from adapters.dynamodb import client, put, update
 
 KEPT_SECONDS = 7 * 86_400
 
@@ -30,5 +30,19 @@ def leave(action: str, actor: str, now: float, note_id: str = "", **facts: objec
     """Leave a note; one that was left already stands."""
     try:
         client.put_item(**note(action, actor, now, note_id, **facts)["Put"])
+    except client.exceptions.ConditionalCheckFailedException:
+        pass
+
+
+def policy_in_force(version: str, digest: str, now: float) -> None:
+    """Note which policy was met, if it is not the one that was met last."""
+    action = update(
+        os.environ["CONTROL_TABLE"],
+        {"control_key": "policy#current"},
+        "attribute_not_exists(#digest) OR #digest <> :digest",
+        set={"version": version, "digest": digest, "at": iso(now)},
+    )["Update"]
+    try:
+        client.update_item(**action)
     except client.exceptions.ConditionalCheckFailedException:
         pass

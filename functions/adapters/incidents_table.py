@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 
-from adapters.dynamodb import client, get, get_many
+from adapters.dynamodb import ConditionFailed, client, get, get_many, transact
 from domain.errors import Overtaken
 from domain.incidents import Incident
 from domain.mitigation import Mitigation
@@ -87,19 +87,19 @@ def find_case(incident_id: str) -> Case | None:
     )
 
 
-def keep_case(case: Case, now: float) -> None:
-    """Write the next version of a case; raises Overtaken."""
+def keep_case(case: Case, now: float, *others: dict) -> None:
+    """Write the next version of a case, with other actions; raises Overtaken."""
     body = {
         "incident": case.incident.to_json(),
         "mitigation": case.mitigation and case.mitigation.to_json(),
         "timeline": case.timeline,
         "answer": case.answer,
     }
-    _put(f"incident#{case.incident.incident_id}", body, case.version, now, use_case=case.incident.use_case)
+    _put(f"incident#{case.incident.incident_id}", body, case.version, now, *others, use_case=case.incident.use_case)
     case.version += 1
 
 
-def _put(key: str, body: dict, version: int, now: float, **more: str) -> None:
+def _put(key: str, body: dict, version: int, now: float, *others: dict, **more: str) -> None:
     item = {
         "control_key": key,
         "body": json.dumps(body, separators=(",", ":")),
@@ -107,15 +107,19 @@ def _put(key: str, body: dict, version: int, now: float, **more: str) -> None:
         "expires_at": int(now) + KEPT_SECONDS,
         **more,
     }
+    action = {
+        "TableName": _table(),
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(#version)" if not version else "#version = :seen",
+        "ExpressionAttributeNames": {"#version": "version"},
+        **({"ExpressionAttributeValues": {":seen": version}} if version else {}),
+    }
     try:
-        client.put_item(
-            TableName=_table(),
-            Item=item,
-            ConditionExpression="attribute_not_exists(#version)" if not version else "#version = :seen",
-            ExpressionAttributeNames={"#version": "version"},
-            **({"ExpressionAttributeValues": {":seen": version}} if version else {}),
-        )
-    except client.exceptions.ConditionalCheckFailedException as error:
+        if others:
+            transact([{"Put": action}, *others])
+        else:
+            client.put_item(**action)
+    except (ConditionFailed, client.exceptions.ConditionalCheckFailedException) as error:
         raise Overtaken(key) from error
 
 

@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import incidents_table, operator_tokens, workflows
+from adapters import audit_notes, incidents_table, operator_tokens, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
 from adapters.incident_view import visible_case
@@ -32,8 +32,10 @@ def handler(event: dict, caller: Caller) -> dict:
             raise Refused(409, "NOT_MITIGATED", "Nothing is done about this incident any more.")
         case.answer = body["answer"]
         case.note(case.mitigation.stepped_at, "ANSWERED", answer=body["answer"], reason=body["reason"], by=caller.name)
+        about = {"incident_id": incident_id, "use_case": case.incident.use_case, "answer": body["answer"]}
+        noted = audit_notes.note("INCIDENT_ANSWERED", caller.user_id, now(), **about)
         try:
-            incidents_table.keep_case(case, now())
+            incidents_table.keep_case(case, now(), noted)
             break
         except Overtaken:
             continue

@@ -3,10 +3,20 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bus, incidents_table, maintenance_table, mitigations, modes_table, policy, release, signals
+from adapters import (
+    audit_notes,
+    bus,
+    incidents_table,
+    maintenance_table,
+    mitigations,
+    modes_table,
+    policy,
+    release,
+    signals,
+)
 from adapters.clock import iso, now
 from adapters.incidents_table import Case, Watch
-from domain import detectors, incidents, mitigation
+from domain import audit, detectors, incidents, mitigation
 from domain.detectors import MINUTE, SIGNALS, DetectorSettings, Finding
 from domain.errors import Overtaken
 from domain.incidents import Incident, IncidentChange, IncidentSettings
@@ -32,6 +42,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     A report says its use case and words; an alarm, and who names a use case that does not exist, tell of the system.
     """
     rules = policy.current()
+    audit_notes.policy_in_force(rules.version, rules.digest, now())
     report, started, failed = event.get("report"), [], 0
     names = [*sorted(rules.use_cases), SYSTEM]
     if report:
@@ -193,6 +204,8 @@ def _announce(change: IncidentChange, speed: float) -> None:
         "runbook": f"docs/runbooks/{incident.type.lower().replace('_', '-')}.md",
     }
     [error] = bus.publish([bus.entry("IncidentChanged", detail)])
+    about = {name: detail[name] for name in ("incident_id", "use_case", "type", "severity")}
+    audit_notes.leave(f"INCIDENT_{change.kind}", audit.SYSTEM, now(), detail["event_id"], **about)
     logger.warning("incident changed", incident_id=incident.incident_id, change=change.kind, refused=error)
 
 

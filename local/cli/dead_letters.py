@@ -2,9 +2,10 @@
 
 import base64
 import json
+import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +38,8 @@ def replay_dlq(
     """Replay the dead-letter queue: what could not be processed, with the reason, is sent again.
 
     An event that was not admitted starts inference again; an outcome that was not announced is announced
-    again, under the same event id; so are outcomes whose stream batch was given up. A message is deleted only
+    again, under the same event id; so are outcomes whose stream batch was given up. What the audit log lacks is
+    recorded. A message is deleted only
     when that was accepted. What fails once more comes back to the queue with its new reason.
 
     \b
@@ -131,15 +133,20 @@ def _read(message: dict) -> dict:
     if batch := body.get("DDBStreamBatchInfo"):
         condition = body.get("requestContext", {}).get("condition", "not said")
         about = f"{batch.get('batchSize', '?')} records from {batch.get('startSequenceNumber')}"
+        reader = str(body.get("requestContext", {}).get("functionArn", ""))
         plan = {
-            "plan": "read from the stream and announced",
-            "replay": lambda target: _replay_batch(target, batch),
+            "plan": "read from the stream and handed over again",
+            "replay": lambda target: _replay_batch(target, batch, reader),
         }
         return letter | {"kind": "stream", "about": about, "reason": condition} | plan
     if attributes.get("kind") == "outcome" and "request_key" in body:
         key = body["request_key"]
         plan = {"plan": "announced", "replay": lambda target: _announce(target, {"replay": [key]})}
         return letter | {"about": key} | plan
+    if attributes.get("kind") == "audit" and "new" in body.get("audit", {}):
+        change = body["audit"]
+        plan = {"plan": "recorded", "replay": lambda target: _record(target, {"replay": [change]})}
+        return letter | {"about": change["event_id"]} | plan
     if "detail" in body or "detail_ref" in body:
         about = (body.get("detail") or {}).get("request_id") if isinstance(body.get("detail"), dict) else None
         plan = {"plan": "started", "replay": lambda target: _start(target, body)}
@@ -180,19 +187,47 @@ def _require_body(s3: Any, bucket: str, ref: str) -> None:
         raise NotReplayed(f"its body {ref} has expired from the payload bucket") from error
 
 
-def _replay_batch(target: Target, batch: dict) -> str:
-    """Announce the outcomes of a batch that the stream gave up on, from its records while it has them."""
+def _replay_batch(target: Target, batch: dict, reader: str) -> str:
+    """Hand over a batch that its reader gave up on, from the stream while it has it.
+
+    Later, outcomes are announced from the table, and the audit log is told that it has a gap.
+    """
+    is_audit = f":{target.outputs['RecordAuditFunctionName']}" in reader
     streams = target.client("dynamodbstreams")
     try:
         records = list(_records(streams, batch))
     except streams.exceptions.TrimmedDataAccessException:
+        if is_audit:
+            return _tell_gap(target, batch)
         keys = _ended_between(target, batch)
         for start in range(0, len(keys), 100):
             _announce(target, {"replay": keys[start : start + 100]})
         return f"no longer in the stream (24 h): {len(keys)} outcomes of that time announced from the table"
+    hand_over = _record if is_audit else _announce
     for chunk in _chunks(records):
-        _announce(target, {"Records": chunk})
-    return f"{len(records)} records announced"
+        hand_over(target, {"Records": chunk})
+    return f"{len(records)} records {'recorded' if is_audit else 'announced'}"
+
+
+def _tell_gap(target: Target, batch: dict) -> str:
+    """Leave a note that the log lacks a batch for good; the same batch leaves one."""
+    facts = {
+        "source": batch["streamArn"].split("/")[1],
+        "changes": str(batch.get("batchSize", "?")),
+        "first": batch["approximateArrivalOfFirstRecord"],
+        "last": batch["approximateArrivalOfLastRecord"],
+    }
+    now = int(time.time())
+    item = {
+        "control_key": {"S": f"audit#gap-{batch['startSequenceNumber']}"},
+        "action": {"S": "AUDIT_GAP"},
+        "actor": {"S": "bulwark"},
+        "at": {"S": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")},
+        "facts": {"M": {name: {"S": value} for name, value in facts.items()}},
+        "expires_at": {"N": str(now + 7 * 86_400)},
+    }
+    target.client("dynamodb").put_item(TableName=target.outputs["ControlTable"], Item=item)
+    return f"no longer in the stream (24 h): the audit log says that it lacks {facts['changes']} changes"
 
 
 def _records(streams: Any, batch: dict) -> Iterator[dict]:
@@ -258,19 +293,28 @@ def _ended_between(target: Target, batch: dict) -> list[str]:
 
 
 def _minutes_off(moment: str, minutes: int) -> str:
-    from datetime import UTC, timedelta
+    from datetime import timedelta
 
     moved = datetime.fromisoformat(moment).astimezone(UTC) + timedelta(minutes=minutes)
     return moved.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _announce(target: Target, payload: dict) -> str:
-    answer = target.client("lambda").invoke(
-        FunctionName=target.outputs["PublishOutcomeFunctionName"], Payload=json.dumps(payload).encode()
-    )
-    said = json.loads(answer["Payload"].read() or b"null")
-    if answer.get("FunctionError"):
-        raise NotReplayed(f"PublishOutcome failed: {said.get('errorType')}: {said.get('errorMessage')}")
-    if said.get("batchItemFailures"):
+    if _invoke(target, "PublishOutcome", payload).get("batchItemFailures"):
         raise NotReplayed("PublishOutcome could not publish it now; its log says why")
     return "announced"
+
+
+def _record(target: Target, payload: dict) -> str:
+    _invoke(target, "RecordAudit", payload)
+    return "recorded"
+
+
+def _invoke(target: Target, name: str, payload: dict) -> dict:
+    answer = target.client("lambda").invoke(
+        FunctionName=target.outputs[f"{name}FunctionName"], Payload=json.dumps(payload).encode()
+    )
+    said = json.loads(answer["Payload"].read() or b"null") or {}
+    if answer.get("FunctionError"):
+        raise NotReplayed(f"{name} failed: {said.get('errorType')}: {said.get('errorMessage')}")
+    return said

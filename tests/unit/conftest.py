@@ -42,6 +42,8 @@ def environment(monkeypatch, tmp_path_factory) -> None:
         "CONTROL_TABLE": "control",
         "CACHE_TABLE": "cache",
         "PAYLOAD_BUCKET": "payloads",
+        "AUDIT_BUCKET": "audit",
+        "AUDIT_DAYS": "400",
         "KEYS_TABLE": "keys",
         "EVENT_BUS": "bulwark",
         "POLICY_APPLICATION": "bulwark",
@@ -149,6 +151,20 @@ def keys(table, monkeypatch):
 def bucket(aws):
     bucket = s3.Bucket("payloads")
     bucket.create()
+    return bucket
+
+
+@pytest.fixture
+def audit_bucket(aws, monkeypatch):
+    """The audit log's bucket, locked as the template has it, and the key that signs its digests."""
+    made = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    monkeypatch.setenv("AUDIT_KEY", made)
+    bucket = s3.Bucket("audit")
+    bucket.create(ObjectLockEnabledForBucket=True)
+    retention = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 400}}
+    boto3.client("s3").put_object_lock_configuration(
+        Bucket="audit", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": retention}
+    )
     return bucket
 
 

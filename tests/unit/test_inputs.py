@@ -33,7 +33,7 @@ INCIDENT_ID = input_of("StepMitigation")["incident_id"]
 
 
 @pytest.fixture
-def world(open_review, requests, rules, bus, dead_letters, clock, monkeypatch, sample):
+def world(open_review, requests, rules, bus, dead_letters, audit_bucket, clock, monkeypatch, sample):
     """A held request and its review, under the ids the inputs use, and services that do as they are told."""
     review = open_review("ticket-4711", use_case="product_support", draft=DRAFT)
     body = canonical(sample("InferenceRequested"))
@@ -104,6 +104,8 @@ def test_each_input_is_one_its_handler_takes(path, world, case, template, contex
         assert incidents_table.find_case(INCIDENT_ID).answer == "restore"
     if path.stem == "StepMitigationFunction":
         assert (result["phase"], result["ask"]) == ("HOLDING", "REPORTED"), "no metric shows it"
+    if path.stem == "WriteDigestFunction":
+        assert result["number"] == 1
     if path.stem == "WatchReviewsFunction":
         assert (result["failed"], result["queues"]) == (0, 4)
 
