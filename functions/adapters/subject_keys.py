@@ -87,6 +87,19 @@ def create(ref: str, tenant: str, now: float) -> tuple[SubjectKey, dict]:
     return SubjectKey(ref, key), item
 
 
+def make(ref: str, tenant: str, now: float) -> SubjectKey:
+    """A subject's key, made now unless somebody was first."""
+    key, item = create(ref, tenant, now)
+    try:
+        client.put_item(TableName=_table(), Item=item, ConditionExpression="attribute_not_exists(subject_ref)")
+    except client.exceptions.ConditionalCheckFailedException:
+        found = find(ref)
+        if found is None:
+            raise SubjectErased(ref) from None
+        return unwrap(ref, found["wrapped_key"])
+    return key
+
+
 def unwrap(ref: str, wrapped_key: str) -> SubjectKey:
     """The key in the clear; raises SubjectErased where it is not this subject's."""
     data = b64decode(wrapped_key)

@@ -55,6 +55,7 @@ def environment(monkeypatch, tmp_path_factory) -> None:
         "GUARDRAIL_VERSION": "1",
         "INFERENCE_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:inference",
         "HUMAN_REVIEW_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:human_review",
+        "ERASURE_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:erasure",
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -116,7 +117,8 @@ def table(aws, template) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def requests(table):
+def requests(table, keys):
+    """The requests' table, and the keys' one, whose root names its subjects."""
     return table("Requests")
 
 
