@@ -6,6 +6,8 @@ requests are how everything else is found, so they go last; what they were is ke
 
 import json
 import os
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +35,8 @@ PAGE = 50
 # While a queue is searched, what was looked at is hidden for so long; it is shown again at once when all is seen.
 HIDDEN_SECONDS = 120
 BUSY_SECONDS = 5
+# So long an erasure waits for its turn at a queue before it comes again.
+TURN_SECONDS = 20
 # Of a position: among objects that requests lead to, or among events that came by reference.
 _EVENTS = "events/"
 
@@ -269,7 +273,7 @@ def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
         return Progress(0)
     name = queue.rpartition("/")[2]
     # Whoever searches hides messages from others who do.
-    if not erasures_table.lock(name, case.erasure_id, now()):
+    if not _take_turn(name, case, hurry):
         return Progress(0, False, None, BUSY_SECONDS)
     kept, count, seen_all = [], 0, False
     try:
@@ -298,6 +302,15 @@ def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
         if seen_all:
             _show(queue, kept)
         erasures_table.unlock(name, case.erasure_id)
+
+
+def _take_turn(name: str, case: Case, hurry: Hurry) -> bool:
+    until = time.monotonic() + TURN_SECONDS
+    while not erasures_table.lock(name, case.erasure_id, now()):
+        if hurry() or time.monotonic() > until:
+            return False
+        time.sleep(random.uniform(0.1, 0.3))
+    return True
 
 
 def _hidden(queue: str) -> int:
