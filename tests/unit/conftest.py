@@ -249,6 +249,22 @@ def dead_letters(aws, monkeypatch) -> Callable[[], list[dict]]:
 
 
 @pytest.fixture
+def undelivered(aws, monkeypatch) -> str:
+    """The queue of what EventBridge could not deliver; its URL."""
+    url = sqs.create_queue(QueueName="undelivered")["QueueUrl"]
+    monkeypatch.setenv("UNDELIVERED_QUEUE", url)
+    return url
+
+
+@pytest.fixture
+def receipt_key(aws, monkeypatch) -> str:
+    """The key that signs receipts; its ARN."""
+    made = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    monkeypatch.setenv("RECEIPT_KEY", made)
+    return made
+
+
+@pytest.fixture
 def bus(aws) -> Callable[[], list[dict]]:
     """The event bus; calling it gives the events published since the last call."""
     events.create_event_bus(Name="bulwark")
