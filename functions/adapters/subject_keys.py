@@ -224,6 +224,22 @@ def drop(ref: str, erasure_id: str) -> None:
     forget(ref)
 
 
+def drop_older(ref: str, moment: str) -> bool:
+    """Forget a key that a backup brought back: one made before a moment at which the subject was forgotten."""
+    try:
+        client.delete_item(
+            TableName=_table(),
+            Key={"subject_ref": ref},
+            ConditionExpression="created_at < :moment AND attribute_not_exists(#hold)",
+            ExpressionAttributeNames={"#hold": "hold"},
+            ExpressionAttributeValues={":moment": moment},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    forget(ref)
+    return True
+
+
 def _wrapper() -> AESGCM:
     return AESGCM(hmac.digest(_root_key(), b"wrap", "sha256"))
 

@@ -16,7 +16,9 @@ def handler(event: dict, context: LambdaContext) -> None:
     record = erasures_table.find(erasure_id) or {}
     residual = {one["store"]: one["found"] for one in event["searched"]}
     values = {"residual": residual, "round": event["round"], "erased_at": record.get("erased_at", moment)}
-    if "before" not in record:
+    if "before" in record:
+        subject_keys.drop_older(ref, record["before"])
+    else:
         try:
             subject_keys.drop(ref, erasure_id)
         except SubjectHeld:
