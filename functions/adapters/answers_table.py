@@ -28,5 +28,19 @@ def keep(records: list[dict]) -> None:
         writes = writes[_BATCH:]
 
 
+def forget(key: str, request_key: str) -> bool:
+    """Have a question lead to a request no more; False if it leads elsewhere, or nowhere."""
+    try:
+        client.delete_item(
+            TableName=_table(),
+            Key={"answer_key": key},
+            ConditionExpression="request_key = :mine",
+            ExpressionAttributeValues={":mine": request_key},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
 def _table() -> str:
     return os.environ["CACHE_TABLE"]

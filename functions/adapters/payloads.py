@@ -16,6 +16,14 @@ GONE = ("NoSuchKey", "AccessDenied")
 client = boto3.client("s3")
 
 
+# As many as one call lists, or deletes.
+MOST_LISTED = 1000
+
+
+class NotDeleted(Exception):
+    """S3 kept objects that were to go; they are tried again."""
+
+
 class PayloadGone(Exception):
     """The object a record refers to is not there, and no later try will find it."""
 
@@ -26,8 +34,8 @@ def keep(name: str, request_key: str, text: str) -> dict[str, str]:
     if len(data) <= INLINE_BYTES:
         return {name: text}
     # The digest makes a repeat write the same object; the hash keeps ids, which a tenant chose, out of the key.
-    owner, digest = (hashlib.sha256(part).hexdigest() for part in (request_key.encode(), data))
-    return {f"{name}_ref": put(f"requests/{owner}/{name}-{digest[:16]}.json", data)}
+    digest = hashlib.sha256(data).hexdigest()
+    return {f"{name}_ref": put(f"requests/{owner_of(request_key)}/{name}-{digest[:16]}.json", data)}
 
 
 def text_of(record: dict, name: str) -> str | None:
@@ -42,6 +50,11 @@ def put_event(body: bytes) -> str:
     return put(f"events/{uuid.uuid4()}.json", body)
 
 
+def owner_of(request_key: str) -> str:
+    """A request's name in the names of its objects."""
+    return hashlib.sha256(request_key.encode()).hexdigest()
+
+
 def put(key: str, data: bytes) -> str:
     client.put_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key, Body=data)
     return key
@@ -54,3 +67,18 @@ def get(key: str) -> bytes:
         if error.response["Error"]["Code"] in GONE:
             raise PayloadGone(key) from error
         raise
+
+
+def listed(prefix: str, after: str = "", limit: int = MOST_LISTED) -> list[str]:
+    """Names of objects, in order, behind one of them."""
+    found = client.list_objects_v2(Bucket=os.environ["PAYLOAD_BUCKET"], Prefix=prefix, StartAfter=after, MaxKeys=limit)
+    return [one["Key"] for one in found.get("Contents", [])]
+
+
+def delete(keys: list[str]) -> None:
+    """Delete objects; one that is gone already is no failure."""
+    for start in range(0, len(keys), MOST_LISTED):
+        batch = [{"Key": key} for key in keys[start : start + MOST_LISTED]]
+        result = client.delete_objects(Bucket=os.environ["PAYLOAD_BUCKET"], Delete={"Objects": batch, "Quiet": True})
+        if errors := result.get("Errors"):
+            raise NotDeleted(f"{len(errors)} objects: {errors[0]['Code']}")

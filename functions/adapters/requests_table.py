@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from adapters import payloads
+from adapters import payloads, subject_keys
 from adapters.clock import iso
-from adapters.dynamodb import ConditionFailed, client, get, put, transact, update
+from adapters.dynamodb import ConditionFailed, client, get, get_many, put, transact, update
 from adapters.paging import merged_page
 from domain.limits import LimitShard
 from domain.policy import Policy, UseCase
-from domain.requests import Request, RequestRefused, Status
+from domain.requests import Reason, Request, RequestRefused, Status
 
 # The sweeper's index is spread over partitions: one takes a thousand writes a second.
 SWEEP_SHARDS = 8
@@ -29,6 +29,7 @@ _SWEEP = ("sweep", "sweep_at")
 _REVIEWED, _NOT_ADMITTED = "attribute_exists(#sweep) AND #status <> :admitted", {"admitted": Status.ADMITTED}
 # The status of what was never a request, but is shown to reviewers like one.
 PLANTED = "PLANTED"
+ERASED_MESSAGE = "The person it is about asked to be forgotten."
 # Where an answer stands: itself while small, its place in the bucket above that; never both.
 _ANSWER = {"answer", "answer_ref"}
 
@@ -210,6 +211,62 @@ def due_for_sweep(now: float) -> Iterator[dict]:
             yield from page["Items"]
 
 
+def of_subject(ref: str, index: str, after: str | None, limit: int) -> tuple[list[dict], str | None]:
+    """Records that an index lists under a subject's name, and the key to go on behind if there may be more."""
+    name = {"subject-index": "subject_ref", "user-index": "user_ref"}[index]
+    start = {"ExclusiveStartKey": {name: ref, "request_key": after}} if after else {}
+    page = client.query(
+        TableName=_table(),
+        IndexName=index,
+        KeyConditionExpression="#name = :ref",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":ref": ref},
+        Limit=limit,
+        **start,
+    )
+    keys = [{"request_key": item["request_key"]} for item in page["Items"]]
+    following = page.get("LastEvaluatedKey", {}).get("request_key")
+    return get_many(_table(), keys, consistent=True), following
+
+
+def close_erased(record: dict, token: str | None, now: float) -> dict:
+    """An action that leaves a request nothing to wait for, and tells its producer if it waited for a person.
+
+    The token of the workflow that waited stays with it, until that has been told.
+    """
+    outcome = {"erase_token": token} if token else {}
+    if record["status"] == Status.HELD:
+        outcome |= {"status": Status.FAILED, "reason": Reason.SUBJECT_ERASED, "message": ERASED_MESSAGE}
+        outcome |= {"outcome_at": iso(now), **_listed(record["request_key"], iso(now))}
+    return update(
+        _table(),
+        {"request_key": record["request_key"]},
+        "#status = :seen",
+        {"seen": record["status"]},
+        set=outcome,
+        remove=(*_SWEEP, "due_at"),
+    )
+
+
+def forget_user(request_key: str) -> None:
+    """Take the user out of a request that is about somebody else."""
+    action = update(
+        _table(),
+        {"request_key": request_key},
+        "attribute_exists(request_key)",
+        remove=("user_id", "user_ref", "session_id"),
+    )["Update"]
+    action.pop("ReturnValuesOnConditionCheckFailure")
+    try:
+        client.update_item(**action)
+    except client.exceptions.ConditionalCheckFailedException:
+        pass  # erased meanwhile, with the person it is about
+
+
+def delete(request_key: str) -> None:
+    client.delete_item(TableName=_table(), Key={"request_key": request_key})
+
+
 def outcomes_before(
     tenants: list[str], before: str, limit: int, filters: Mapping[str, str], sees: Callable[[str, str], bool]
 ) -> tuple[list[dict], str | None]:
@@ -283,7 +340,10 @@ def _identity(request: Request) -> dict:
         "user_id": request.user_id,
         "session_id": request.session_id,
         "subject_id": request.subject_id,
+        "subject_ref": subject_keys.subject_ref(request.tenant, request.subject_id),
     }
+    if request.user_id and request.user_id != request.subject_id:
+        known["user_ref"] = subject_keys.subject_ref(request.tenant, request.user_id)
     return {name: value for name, value in known.items() if value is not None}
 
 

@@ -12,6 +12,8 @@ from adapters.dynamodb import ConditionFailed, client, get, transact, update
 from adapters.requests_table import DAY_SECONDS, LAST
 from domain.callers import Caller
 from domain.errors import ReviewNotHeld, TableContended
+from domain.outcomes import review_id_of
+from domain.requests import Status
 from domain.reviews import (
     Change,
     Kind,
@@ -141,7 +143,7 @@ def digest_of(review: dict, request: dict, draft: str | None = None) -> str:
 def _history(review: dict, caller: Caller, decision: ReviewDecision, now: float) -> dict:
     """A verdict as its giver's history lists it: no words, and nothing that tells an audit from a held answer."""
     item = {
-        "review_id": f"verdict#{review['review_id']}#{review['tier']}#{caller.user_id}",
+        "review_id": _history_key(review["review_id"], review["tier"], caller.user_id),
         "person": caller.user_id,
         "person_at": f"verdict#{iso(now)}#{review['review_id']}",
         "of_review": review["review_id"],
@@ -154,6 +156,10 @@ def _history(review: dict, caller: Caller, decision: ReviewDecision, now: float)
     if decision.reason_code:
         item["reason_code"] = decision.reason_code
     return {"Put": {"TableName": _table(), "Item": item}}
+
+
+def _history_key(review_id: str, tier: str, person: str) -> str:
+    return f"verdict#{review_id}#{tier}#{person}"
 
 
 def _seconds_with(review: dict, now: float) -> int:
@@ -217,6 +223,51 @@ def close(review: dict, request_key: str, now: float) -> bool:
     except ConditionFailed:
         return False
     return True
+
+
+def take_out(record: dict, now: float) -> tuple[dict, int]:
+    """End whatever waits for a request's review and delete it, with the verdicts on it.
+
+    Gives the request as it stands then, with the token to be resumed as `erase_token`, and how many items went.
+    """
+    request_key, gone = record["request_key"], 0
+    for _ in range(ATTEMPTS):
+        review = find(review_id_of(request_key))
+        if review is None and record["status"] != Status.HELD and "sweep" not in record:
+            return record, gone
+        deletes = [] if review is None else [_deleted(review["review_id"], review["version"]), *_verdicts_of(review)]
+        token = (review or {}).get("task_token")
+        try:
+            transact([requests_table.close_erased(record, token, now), *deletes])
+            gone += len(deletes)
+        except ConditionFailed:
+            pass  # somebody was at work on either: look again
+        record = requests_table.find(request_key) or {}
+        if not record:
+            return {}, gone
+    raise TableContended(f"{ATTEMPTS} attempts met others at work on the same review")
+
+
+def _deleted(key: str, version: int | None = None) -> dict:
+    action: dict = {"TableName": _table(), "Key": {"review_id": key}}
+    if version is not None:
+        action |= {"ConditionExpression": "version = :seen", "ExpressionAttributeValues": {":seen": version}}
+    return {"Delete": action}
+
+
+def _verdicts_of(review: dict) -> list[dict]:
+    given = {(verdict["tier"], verdict["person"]) for verdict in review.get("verdicts", ())}
+    return [_deleted(_history_key(review["review_id"], tier, person)) for tier, person in sorted(given)]
+
+
+def forget_requester(request_key: str, user_id: str) -> None:
+    """Take a person out of those who asked for what a review is about."""
+
+    def rule(review: dict | None) -> Change | None:
+        asked = (review or {}).get("requested_by", [])
+        return Change({"requested_by": [one for one in asked if one != user_id]}) if user_id in asked else None
+
+    change(review_id_of(request_key), rule)
 
 
 def page(queue: str, after: str, limit: int, until: str = LAST) -> list[dict]:

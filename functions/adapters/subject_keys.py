@@ -87,6 +87,19 @@ def create(ref: str, tenant: str, now: float) -> tuple[SubjectKey, dict]:
     return SubjectKey(ref, key), item
 
 
+def make(ref: str, tenant: str, now: float) -> SubjectKey:
+    """A subject's key, made now unless somebody was first."""
+    key, item = create(ref, tenant, now)
+    try:
+        client.put_item(TableName=_table(), Item=item, ConditionExpression="attribute_not_exists(subject_ref)")
+    except client.exceptions.ConditionalCheckFailedException:
+        found = find(ref)
+        if found is None:
+            raise SubjectErased(ref) from None
+        return unwrap(ref, found["wrapped_key"])
+    return key
+
+
 def unwrap(ref: str, wrapped_key: str) -> SubjectKey:
     """The key in the clear; raises SubjectErased where it is not this subject's."""
     data = b64decode(wrapped_key)
@@ -209,6 +222,22 @@ def drop(ref: str, erasure_id: str) -> None:
     except client.exceptions.ConditionalCheckFailedException as error:
         raise SubjectHeld(ref) from error
     forget(ref)
+
+
+def drop_older(ref: str, moment: str) -> bool:
+    """Forget a key that a backup brought back: one made before a moment at which the subject was forgotten."""
+    try:
+        client.delete_item(
+            TableName=_table(),
+            Key={"subject_ref": ref},
+            ConditionExpression="created_at < :moment AND attribute_not_exists(#hold)",
+            ExpressionAttributeNames={"#hold": "hold"},
+            ExpressionAttributeValues={":moment": moment},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    forget(ref)
+    return True
 
 
 def _wrapper() -> AESGCM:

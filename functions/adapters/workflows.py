@@ -62,6 +62,22 @@ def start_review(review: dict) -> bool:
     return True
 
 
+def start_erasure(erasure: dict) -> None:
+    """Start an erasure, unless it runs; one whose execution failed is started anew."""
+    machine, number = os.environ["ERASURE_STATE_MACHINE"], 0
+    while True:
+        name = f"{erasure['erasure_id']}-{number}"
+        try:
+            client.start_execution(stateMachineArn=machine, input=_dump(erasure), name=name)
+            return
+        except client.exceptions.ExecutionAlreadyExists:
+            execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+            found = client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")
+            if found["status"] == "RUNNING":
+                return
+        number += 1
+
+
 def resume_review(task_token: str, next: str) -> bool:
     """Tell a waiting review where its stored verdict leads; False if nothing waits on the token any more."""
     return resume(task_token, {"next": next})

@@ -2,7 +2,20 @@
 
 import typer
 
-from local.cli import audit, calibrate, dead_letters, demo, embedded, incidents, policy, requests, reviews, send
+from local.cli import (
+    audit,
+    calibrate,
+    dead_letters,
+    demo,
+    embedded,
+    erasures,
+    governance,
+    incidents,
+    policy,
+    requests,
+    reviews,
+    send,
+)
 from local.cli.exits import EXIT_CODES
 
 app = typer.Typer(
@@ -16,7 +29,20 @@ app = typer.Typer(
     except those of the embedded AWS alone (up, demo, faults).""",
     epilog=EXIT_CODES,
 )
-for group in (demo, embedded, send, requests, reviews, calibrate, incidents, dead_letters, policy, audit):
+for group in (
+    demo,
+    embedded,
+    send,
+    requests,
+    reviews,
+    calibrate,
+    incidents,
+    dead_letters,
+    erasures,
+    governance,
+    audit,
+    policy,
+):
     group.register(app)
 
 

@@ -147,6 +147,12 @@ def _read(message: dict) -> dict:
         change = body["audit"]
         plan = {"plan": "recorded", "replay": lambda target: _record(target, {"replay": [change]})}
         return letter | {"about": change["event_id"]} | plan
+    # One that EventBridge could not deliver, or that the function gave up on.
+    asked = body.get("requestPayload") if isinstance(body.get("requestPayload"), dict) else body
+    if asked.get("detail-type") == "ErasureRequested":
+        # Its subject is a person's name, which is not for the screen.
+        plan = {"plan": "asked for again", "replay": lambda target: _erase(target, asked)}
+        return letter | {"kind": "erasure", "about": str(asked.get("id", "-"))} | plan
     if "detail" in body or "detail_ref" in body:
         about = (body.get("detail") or {}).get("request_id") if isinstance(body.get("detail"), dict) else None
         plan = {"plan": "started", "replay": lambda target: _start(target, body)}
@@ -178,6 +184,18 @@ def _start(target: Target, event: dict) -> str:
         input=text,
     )
     return f"{how} as {started['executionArn'].split(':')[7]}"
+
+
+def _erase(target: Target, event: dict) -> str:
+    answer = target.client("lambda").invoke(
+        FunctionName=target.outputs["RequestErasureFunctionName"], Payload=json.dumps(event).encode()
+    )
+    said = json.loads(answer["Payload"].read() or b"null")
+    if answer.get("FunctionError"):
+        raise NotReplayed(f"RequestErasure failed: {said.get('errorType')}")
+    if not said["erasure_id"]:
+        raise NotReplayed(f"refused: {said['refused']}")
+    return f"on its way as {said['erasure_id']}"
 
 
 def _require_body(s3: Any, bucket: str, ref: str) -> None:

@@ -22,7 +22,7 @@ SCHEMAS = sorted(ROOT.glob("events/schemas/*.json"))
 EVENTS = [path.stem for path in SCHEMAS]
 # What tells of reviews, their queues and of incidents, and is no request's outcome.
 REVIEW_NOTICES = {"ReviewRequested", "ReviewDue", "ReviewOverdue", "AuditDecided"}
-NOTICES = REVIEW_NOTICES | {"ReviewLoadChanged", "IncidentChanged", "ModeChanged"}
+NOTICES = REVIEW_NOTICES | {"ReviewLoadChanged", "IncidentChanged", "ModeChanged", "SubjectErased", "ErasureDelayed"}
 # What both readers understand alike: fastjsonschema implements draft 7, the schemas are written in 2020-12.
 COMMON = {
     "$schema",
@@ -105,7 +105,7 @@ def test_each_sample_is_an_event():
 
 
 def test_each_outcome_has_its_event_and_each_event_its_cause():
-    triggers = {"InferenceRequested", "IncidentReported"}
+    triggers = {"InferenceRequested", "IncidentReported", "ErasureRequested"}
 
     assert set(outcomes.DETAIL_TYPES.values()) == set(EVENTS) - triggers - NOTICES
     assert set(outcomes.DETAIL_TYPES) == set(Status) - {Status.ADMITTED}
@@ -136,7 +136,12 @@ def test_an_audit_s_decision_is_a_verdict_and_what_follows_silence_a_lead_or_the
 
 
 def test_each_reason_can_be_announced_and_no_other():
-    named = {reason for name in EVENTS for reason in DOCUMENTS[name][0]["properties"].get("reason", {}).get("enum", [])}
+    outcomes_and_reviews = set(EVENTS) - {"ErasureDelayed"}
+    named = {
+        reason
+        for name in outcomes_and_reviews
+        for reason in DOCUMENTS[name][0]["properties"].get("reason", {}).get("enum", [])
+    }
 
     assert named == set(Reason)
 

@@ -57,6 +57,7 @@ def environment(monkeypatch, tmp_path_factory) -> None:
         "GUARDRAIL_VERSION": "1",
         "INFERENCE_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:inference",
         "HUMAN_REVIEW_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:human_review",
+        "ERASURE_STATE_MACHINE": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:erasure",
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -118,7 +119,8 @@ def table(aws, template) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def requests(table):
+def requests(table, keys):
+    """The requests' table, and the keys' one, whose root names its subjects."""
     return table("Requests")
 
 
@@ -260,6 +262,22 @@ def dead_letters(aws, monkeypatch) -> Callable[[], list[dict]]:
         ]
 
     return parked
+
+
+@pytest.fixture
+def undelivered(aws, monkeypatch) -> str:
+    """The queue of what EventBridge could not deliver; its URL."""
+    url = sqs.create_queue(QueueName="undelivered")["QueueUrl"]
+    monkeypatch.setenv("UNDELIVERED_QUEUE", url)
+    return url
+
+
+@pytest.fixture
+def receipt_key(aws, monkeypatch) -> str:
+    """The key that signs receipts; its ARN."""
+    made = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    monkeypatch.setenv("RECEIPT_KEY", made)
+    return made
 
 
 @pytest.fixture

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 from people import claim, judge, reviewer, shown_now
 
-from adapters import desk_settings, incidents_table, payloads, requests_table, reviews_table, users, workflows
+from adapters import (
+    desk_settings,
+    erasers,
+    erasures_table,
+    incidents_table,
+    payloads,
+    requests_table,
+    reviews_table,
+    subject_keys,
+    users,
+    workflows,
+)
+from adapters.clock import iso
 from adapters.incidents_table import Case
 from domain.answers import Answer
 from domain.incidents import Incident, IncidentType
@@ -68,13 +80,36 @@ def case(world, rules) -> Case:
     return case
 
 
+ERASURE_ID, SUBJECT_REF = input_of("CloseSubject")["erasure_id"], input_of("CloseSubject")["subject_ref"]
+
+
+@pytest.fixture
+def erasure(world, undelivered, receipt_key, monkeypatch) -> None:
+    """The erasure of the inputs, with its subject closed and all but the end behind it."""
+    key = subject_keys.make(SUBJECT_REF, "acme", NOW)
+    record = {
+        "erasure_id": ERASURE_ID,
+        "tenant": "acme",
+        "subject_ref": SUBJECT_REF,
+        "requested_by": "privacy-desk",
+        "reason": "SUBJECT_REQUEST",
+        "known": True,
+        "sealed_subject": key.seal("patient-88", erasers.place_of(ERASURE_ID)),
+    }
+    erasures_table.begin(record, NOW)
+    erasures_table.change(ERASURE_ID, erased_at=iso(NOW))
+    subject_keys.begin_erasure(SUBJECT_REF, ERASURE_ID, NOW)
+    monkeypatch.setattr(workflows, "start_erasure", lambda erasure: None)
+    monkeypatch.setattr(workflows, "resume", lambda token, output: True)
+
+
 def run(path: Path, template: dict, context) -> dict | None:
     module = template["Resources"][path.stem]["Properties"]["Handler"].removesuffix(".handler")
     return importlib.import_module(module).handler(json.loads(path.read_text()), context)
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
-def test_each_input_is_one_its_handler_takes(path, world, case, template, context, requests):
+def test_each_input_is_one_its_handler_takes(path, world, case, erasure, template, context, requests):
     if path.stem in ("AdmitRequestFunction", "AssessAnswerFunction", "RecordFailureFunction"):
         requests.delete_item(Key={"request_key": world["request_key"]})
     if path.stem in ("AssessAnswerFunction", "RecordFailureFunction"):
@@ -106,6 +141,14 @@ def test_each_input_is_one_its_handler_takes(path, world, case, template, contex
         assert (result["phase"], result["ask"]) == ("HOLDING", "REPORTED"), "no metric shows it"
     if path.stem == "WriteDigestFunction":
         assert result["number"] == 1
+    if path.stem == "RequestErasureFunction":
+        assert erasures_table.find(result["erasure_id"])["reason"] == "SUBJECT_REQUEST"
+    if path.stem in ("EraseStoreFunction", "SearchStoreFunction"):
+        assert result["done"]
+    if path.stem == "DropKeyFunction":
+        assert subject_keys.find(SUBJECT_REF) is None
+    if path.stem == "IssueReceiptFunction":
+        assert result == {"outcome": "ERASED"}
     if path.stem == "WatchReviewsFunction":
         assert (result["failed"], result["queues"]) == (0, 4)
 

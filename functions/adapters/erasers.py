@@ -1,0 +1,418 @@
+"""Erasers: how a person is found in each store, and taken out of it.
+
+Each works in pages and tells where it goes on, so that whoever dies between two lines has lost nothing but time. The
+requests are how everything else is found, so they go last; what they were is kept until the search, sealed.
+"""
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import boto3
+
+from adapters import (
+    answers_table,
+    erasures_table,
+    payloads,
+    policy,
+    requests_table,
+    reviews_table,
+    subject_keys,
+    workflows,
+)
+from adapters.clock import iso, now
+from adapters.payloads import PayloadGone
+from adapters.subject_keys import SubjectKey
+from domain.erasures import event_of, names
+from domain.outcomes import review_id_of
+from domain.requests import Reason, Status, request_key
+from domain.reviews import Next
+
+PAGE = 50
+# While a queue is searched, what was looked at is hidden for so long; it is shown again at once when all is seen.
+HIDDEN_SECONDS = 120
+BUSY_SECONDS = 5
+# So long an erasure waits for its turn at a queue before it comes again.
+TURN_SECONDS = 20
+# Of a position: among objects that requests lead to, or among events that came by reference.
+_EVENTS = "events/"
+
+sqs = boto3.client("sqs")
+
+Hurry = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many items went, or were found; where to go on, and when."""
+
+    count: int
+    done: bool = True
+    position: str | None = None
+    wait_seconds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An erasure as its functions need it; without a key (it is done again) what only its id finds is left alone."""
+
+    record: dict
+    own_account: str
+    key: SubjectKey | None
+    subject_id: str | None
+
+    @property
+    def erasure_id(self) -> str:
+        return self.record["erasure_id"]
+
+    @property
+    def ref(self) -> str:
+        return self.record["subject_ref"]
+
+    @property
+    def tenant(self) -> str:
+        return self.record["tenant"]
+
+    def takes(self, request: dict) -> bool:
+        """Done again after a restore, an erasure takes what was there before it, and nothing that came since."""
+        return "before" not in self.record or request.get("admitted_at", "") <= self.record["before"]
+
+
+def open_case(erasure_id: str, own_account: str) -> Case:
+    record = erasures_table.find(erasure_id)
+    if record is None:
+        raise KeyError(f"there is no erasure {erasure_id}")
+    item = subject_keys.find(record["subject_ref"]) if "sealed_subject" in record else None
+    if item is None:
+        return Case(record, own_account, None, None)
+    key = subject_keys.unwrap(record["subject_ref"], item["wrapped_key"])
+    return Case(record, own_account, key, key.open(record["sealed_subject"], place_of(erasure_id)))
+
+
+def place_of(erasure_id: str) -> str:
+    return f"erasure#{erasure_id}"
+
+
+def end_requests(case: Case) -> str | None:
+    """End what a subject's requests wait for; gives when the last one that was running was admitted."""
+    latest, after = None, None
+    while True:
+        records, after = requests_table.of_subject(case.ref, "subject-index", after, PAGE)
+        for record in filter(case.takes, records):
+            if record["status"] == Status.ADMITTED:
+                _end(record)
+            if record["status"] == Status.ADMITTED or record.get("reason") == Reason.SUBJECT_ERASED:
+                latest = max(latest or "", record["admitted_at"])
+        if after is None:
+            return latest
+
+
+def _end(record: dict) -> None:
+    attributes = {
+        "outcome_at": iso(now()),
+        "reason": Reason.SUBJECT_ERASED,
+        "message": requests_table.ERASED_MESSAGE,
+    }
+    requests_table.record_outcome(record["request_key"], record["in_flight_key"], Status.FAILED, attributes)
+
+
+def erase(store: str, case: Case, hurry: Hurry) -> Progress:
+    return ERASERS[store](case, case.record.get(f"at_{store}"), hurry)
+
+
+def search(store: str, case: Case, hurry: Hurry) -> Progress:
+    """Look for a subject in a store that was erased; gives how much was found."""
+    return SEARCHES[store](case, hurry)
+
+
+# --- Reviews, cached answers, objects: found by way of the requests
+
+
+def _walk(case: Case, position: str | None, hurry: Hurry, erase_page: Callable[[list[dict]], int]) -> Progress:
+    count, after = 0, position
+    while True:
+        records, after = requests_table.of_subject(case.ref, "subject-index", after, PAGE)
+        count += erase_page([record for record in records if case.takes(record)])
+        if after is None:
+            return Progress(count)
+        if hurry():
+            return Progress(count, False, after)
+
+
+def _erase_reviews(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def page(records: list[dict]) -> int:
+        count = 0
+        for record in records:
+            record, gone = reviews_table.take_out(record, now())
+            count += gone
+            if token := record.get("erase_token"):
+                # Its workflow finds neither review nor held request, and ends.
+                workflows.resume_review(token, Next.DONE)
+        return count
+
+    return _walk(case, position, hurry, page)
+
+
+def _erase_cache(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def page(records: list[dict]) -> int:
+        kept = [record for record in records if "answer_key" in record]
+        return sum(answers_table.forget(record["answer_key"], record["request_key"]) for record in kept)
+
+    return _walk(case, position, hurry, page)
+
+
+def _erase_objects(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def page(records: list[dict]) -> int:
+        found = [key for record in records for key in _objects_of(record)]
+        payloads.delete(found)
+        return len(found)
+
+    if position is None or not position.startswith(_EVENTS):
+        progress = _walk(case, position, hurry, page)
+        if not progress.done or case.subject_id is None:
+            return progress
+        count, position = progress.count, _EVENTS
+    else:
+        count = 0
+    while keys := payloads.listed(_EVENTS, position, PAGE):
+        mine = [key for key in keys if _is_event_of(case, key)]
+        payloads.delete(mine)
+        count, position = count + len(mine), keys[-1]
+        if hurry():
+            return Progress(count, False, position)
+    return Progress(count)
+
+
+def _objects_of(record: dict) -> list[str]:
+    """What a request refers to, and what lies beside it: an attempt that was not first leaves texts behind."""
+    places = [record, record.get("review") or {}]
+    referred = {value for place in places for name, value in place.items() if _is_reference(name, value)}
+    owner = payloads.owner_of(record["request_key"])
+    folders = {f"requests/{owner}/"} | {ref.rpartition("/")[0] + "/" for ref in referred if f"/{owner}/" in ref}
+    return sorted(referred.union(*map(payloads.listed, sorted(folders))))
+
+
+def _is_reference(name: str, value: object) -> bool:
+    return name.endswith("_ref") and isinstance(value, str) and value.startswith(("requests/", _EVENTS))
+
+
+def _is_event_of(case: Case, key: str) -> bool:
+    """Whether an event that came by reference became, or was refused as, a request of the subject."""
+    try:
+        detail = json.loads(payloads.get(key))
+    except (PayloadGone, ValueError):
+        return False
+    if not names(detail, case.subject_id) or not isinstance(detail.get("request_id"), str):
+        return False
+    record = requests_table.find(request_key(case.tenant, detail["request_id"])) or {}
+    return case.ref in (record.get("subject_ref"), record.get("user_ref"))
+
+
+# --- Requests
+
+
+def _erase_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def page(records: list[dict]) -> int:
+        if records:
+            _keep_trace(case, records)
+        for record in records:
+            requests_table.delete(record["request_key"])
+        return len(records)
+
+    progress = _walk(case, position, hurry, page)
+    if not progress.done:
+        return progress
+    count, after = progress.count, None
+    while True:
+        # Where somebody else is the subject, the request is theirs, and only its user is forgotten.
+        records, after = requests_table.of_subject(case.ref, "user-index", after, PAGE)
+        for record in records:
+            if record.get("user_ref") == case.ref and case.takes(record):
+                if "user_id" in record:
+                    reviews_table.forget_requester(record["request_key"], record["user_id"])
+                requests_table.forget_user(record["request_key"])
+                count += 1
+        if after is None:
+            return Progress(count)
+
+
+def _keep_trace(case: Case, records: list[dict]) -> None:
+    if case.key is None:
+        return
+    traces = [{name: record[name] for name in ("request_key", "answer_key") if name in record} for record in records]
+    name = payloads.owner_of(records[0]["request_key"])[:16]
+    sealed = case.key.seal(json.dumps(traces), place_of(case.erasure_id))
+    erasures_table.keep_trace(case.erasure_id, name, sealed, now())
+
+
+def _traces(case: Case) -> list[dict]:
+    """What the subject's requests were, though they are gone."""
+    if case.key is None:
+        return []
+    sealed = [erasures_table.trace(case.erasure_id, name) for name in sorted(case.record.get("traces", ()))]
+    return [one for text in sealed if text for one in json.loads(case.key.open(text, place_of(case.erasure_id)))]
+
+
+# --- Queues
+
+
+def _erase_undelivered(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    return _through(os.environ["UNDELIVERED_QUEUE"], case, hurry, True)
+
+
+def _erase_dead_letters(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    return _through(os.environ["DEAD_LETTER_QUEUE"], case, hurry, True)
+
+
+def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
+    """Go through all messages of a queue; those that are not the subject's are shown again at once."""
+    if case.subject_id is None:
+        return Progress(0)
+    name = queue.rpartition("/")[2]
+    # Whoever searches hides messages from others who do.
+    if not _take_turn(name, case, hurry):
+        return Progress(0, False, None, BUSY_SECONDS)
+    kept, count, seen_all = [], 0, False
+    try:
+        while not hurry():
+            # A long poll asks all of a queue's hosts: nothing means that there is nothing.
+            received = sqs.receive_message(
+                QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS, WaitTimeSeconds=1
+            ).get("Messages", [])
+            if not received:
+                seen_all = True
+                break
+            for message in received:
+                if not _is_message_of(case, message["Body"], deletes):
+                    kept.append(message["ReceiptHandle"])
+                    continue
+                count += 1
+                if deletes:
+                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                else:
+                    kept.append(message["ReceiptHandle"])
+        if seen_all and _hidden(queue) > len(kept):
+            # Somebody else has messages in hand: they come back, or go elsewhere, and have to be looked at then.
+            return Progress(count, False, None, BUSY_SECONDS)
+        return Progress(count, seen_all)
+    finally:
+        if seen_all:
+            _show(queue, kept)
+        erasures_table.unlock(name, case.erasure_id)
+
+
+def _take_turn(name: str, case: Case, hurry: Hurry) -> bool:
+    until = time.monotonic() + TURN_SECONDS
+    while not erasures_table.lock(name, case.erasure_id, now()):
+        if hurry() or time.monotonic() > until:
+            return False
+        time.sleep(random.uniform(0.1, 0.3))
+    return True
+
+
+def _hidden(queue: str) -> int:
+    name = "ApproximateNumberOfMessagesNotVisible"
+    return int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
+
+
+def _show(queue: str, handles: list[str]) -> None:
+    for start in range(0, len(handles), 10):
+        entries = [
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+            for number, handle in enumerate(handles[start : start + 10])
+        ]
+        sqs.change_message_visibility_batch(QueueUrl=queue, Entries=entries)
+
+
+def _is_message_of(case: Case, text: str, deletes: bool) -> bool:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        # Nobody can replay it; it is somebody's all the same.
+        return case.subject_id in text
+    event = event_of(body)
+    if isinstance(event.get("request_key"), str):
+        return (requests_table.find(event["request_key"]) or {}).get("subject_ref") == case.ref
+    if _tenant_of(case, event) != case.tenant:
+        return False
+    detail = event.get("detail")
+    if ref := event.get("detail_ref"):
+        try:
+            detail = json.loads(payloads.get(ref))
+        except (PayloadGone, ValueError):
+            return False
+        if mine := names(detail, case.subject_id):
+            if deletes:
+                payloads.delete([ref])
+        return mine
+    return names(detail, case.subject_id)
+
+
+def _tenant_of(case: Case, event: dict) -> str | None:
+    if "tenant" in event:
+        return event["tenant"]
+    account, source = event.get("account"), event.get("source")
+    if not isinstance(account, str) or not isinstance(source, str):
+        return None
+    tenant = policy.current().tenant_of(account, source, case.own_account)
+    return tenant.name if tenant else None
+
+
+# --- The search, once all is erased
+
+
+def _search_undelivered(case: Case, hurry: Hurry) -> Progress:
+    return _through(os.environ["UNDELIVERED_QUEUE"], case, hurry, False)
+
+
+def _search_dead_letters(case: Case, hurry: Hurry) -> Progress:
+    return _through(os.environ["DEAD_LETTER_QUEUE"], case, hurry, False)
+
+
+def _search_reviews(case: Case, hurry: Hurry) -> Progress:
+    return Progress(sum(reviews_table.find(review_id_of(one["request_key"])) is not None for one in _traces(case)))
+
+
+def _search_cache(case: Case, hurry: Hurry) -> Progress:
+    kept = [one for one in _traces(case) if "answer_key" in one]
+    return Progress(sum(answers_table.forget(one["answer_key"], one["request_key"]) for one in kept))
+
+
+def _search_objects(case: Case, hurry: Hurry) -> Progress:
+    left = [key for one in _traces(case) for key in _objects_of(one)]
+    # Nothing leads to them any more: they go now.
+    payloads.delete(left)
+    return Progress(len(left))
+
+
+def _search_requests(case: Case, hurry: Hurry) -> Progress:
+    count = 0
+    for index, name in (("subject-index", "subject_ref"), ("user-index", "user_ref")):
+        after = None
+        while True:
+            records, after = requests_table.of_subject(case.ref, index, after, PAGE)
+            count += sum(record.get(name) == case.ref and case.takes(record) for record in records)
+            if after is None:
+                break
+    return Progress(count)
+
+
+ERASERS = {
+    "UndeliveredQueue": _erase_undelivered,
+    "DeadLetterQueue": _erase_dead_letters,
+    "ReviewsTable": _erase_reviews,
+    "CacheTable": _erase_cache,
+    "PayloadBucket": _erase_objects,
+    "RequestsTable": _erase_requests,
+}
+SEARCHES = {
+    "UndeliveredQueue": _search_undelivered,
+    "DeadLetterQueue": _search_dead_letters,
+    "ReviewsTable": _search_reviews,
+    "CacheTable": _search_cache,
+    "PayloadBucket": _search_objects,
+    "RequestsTable": _search_requests,
+}

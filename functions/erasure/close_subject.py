@@ -1,0 +1,64 @@
+"""CloseSubject: has a subject's new requests held back until it is forgotten, unless a legal hold stands."""
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import audit_notes, bus, erasures_table, subject_keys
+from adapters.clock import iso, now
+from domain.erasures import ErasureStatus
+from domain.errors import SubjectHeld
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name")
+def handler(event: dict, context: LambdaContext) -> dict:
+    moment, erasure_id, ref = now(), event["erasure_id"], event["subject_ref"]
+    record = erasures_table.find(erasure_id) or {}
+    if "before" in record:
+        # It is done again, for what a backup brought back: the subject may have a new life, which goes on.
+        erasures_table.change(erasure_id, status=ErasureStatus.ERASING)
+        return {"held": False}
+    try:
+        subject_keys.begin_erasure(ref, erasure_id, moment)
+    except SubjectHeld:
+        _delay(record, moment)
+        return {"held": True}
+    erasures_table.change(erasure_id, ("task_token",), status=ErasureStatus.ERASING)
+    audit_notes.leave(
+        "SUBJECT_CLOSED",
+        "bulwark",
+        moment,
+        f"{erasure_id}-closed",
+        erasure_id=erasure_id,
+        tenant=record["tenant"],
+        subject_ref=ref,
+    )
+    logger.info("subject closed", erasure_id=erasure_id)
+    return {"held": False}
+
+
+def _delay(record: dict, moment: float) -> None:
+    """Say once that the erasure waits; kept before and told after, so that it is told at least once."""
+    erasure_id, since = record["erasure_id"], record.get("delayed_at") or iso(moment)
+    erasures_table.change(erasure_id, status=ErasureStatus.WAITING, delayed_at=since)
+    if record.get("delay_told"):
+        return
+    detail = {
+        "event_id": bus.event_id("ErasureDelayed", erasure_id),
+        **{name: record[name] for name in ("erasure_id", "tenant", "subject_ref")},
+        "reason": "HELD",
+        "at": since,
+    }
+    [error] = bus.publish([bus.entry("ErasureDelayed", detail)])
+    if error:
+        raise RuntimeError(f"the bus did not take ErasureDelayed: {error}")
+    audit_notes.leave(
+        "ERASURE_DELAYED",
+        "bulwark",
+        moment,
+        f"{erasure_id}-delayed",
+        **{name: detail[name] for name in ("erasure_id", "tenant", "subject_ref", "reason")},
+    )
+    erasures_table.change(erasure_id, delay_told=True)
+    logger.info("erasure delayed", erasure_id=erasure_id)

@@ -1,0 +1,29 @@
+"""DropKey: keeps what the search found, and forgets the subject's key, with all that is sealed under it."""
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import erasures_table, subject_keys
+from adapters.clock import iso, now
+from domain.errors import SubjectHeld
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name")
+def handler(event: dict, context: LambdaContext) -> None:
+    moment, erasure_id, ref = iso(now()), event["erasure_id"], event["subject_ref"]
+    record = erasures_table.find(erasure_id) or {}
+    residual = {one["store"]: one["found"] for one in event["searched"]}
+    values = {"residual": residual, "round": event["round"], "erased_at": record.get("erased_at", moment)}
+    if "before" in record:
+        subject_keys.drop_older(ref, record["before"])
+    else:
+        try:
+            subject_keys.drop(ref, erasure_id)
+        except SubjectHeld:
+            # It was dropped by a run that died here, and the key that is there now is a new one.
+            logger.info("key was dropped before", erasure_id=erasure_id)
+        values["key_dropped_at"] = record.get("key_dropped_at", moment)
+    erasures_table.change(erasure_id, **values)
+    logger.info("key dropped", erasure_id=erasure_id, residual=sum(residual.values()))

@@ -1,0 +1,33 @@
+"""IssueReceipt: signs and keeps what was done, ends the erasure, and announces it."""
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import audit_notes, bus, erasures_table, receipts
+from adapters.clock import now
+from domain.erasures import ErasureStatus, receipt_of
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution_name")
+def handler(event: dict, context: LambdaContext) -> dict:
+    moment, erasure_id = now(), event["erasure_id"]
+    record = erasures_table.find(erasure_id) or {}
+    receipt = receipt_of(record)
+    if record["status"] != ErasureStatus.DONE:
+        ref = receipts.issue(receipt)
+        erasures_table.finish(record, {"receipt_ref": ref, "outcome": receipt["outcome"]}, moment)
+    facts = {name: receipt[name] for name in ("erasure_id", "tenant", "subject_ref", "outcome")}
+    audit_notes.leave("SUBJECT_ERASED", "bulwark", moment, f"{erasure_id}-erased", **facts)
+    detail = {
+        "event_id": bus.event_id("SubjectErased", erasure_id),
+        **facts,
+        "receipt_ref": receipts.ref_of(erasure_id),
+        "at": receipt["erased_at"],
+    }
+    [error] = bus.publish([bus.entry("SubjectErased", detail)])
+    if error:
+        raise RuntimeError(f"the bus did not take SubjectErased: {error}")
+    logger.info("erasure ended", erasure_id=erasure_id, outcome=receipt["outcome"])
+    return {"outcome": receipt["outcome"]}

@@ -1,0 +1,98 @@
+"""RequestErasure: takes a person's wish to be forgotten, keeps it without their name, and starts the erasure once."""
+
+import uuid
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters import audit_notes, bus, erasers, erasures_table, policy, schemas, subject_keys, workflows
+from adapters.clock import now
+from adapters.schemas import SchemaViolated
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict, context: LambdaContext) -> dict:
+    """Takes ErasureRequested, or {"reapply": subject_ref} from `bulwark erasure reapply`."""
+    if "reapply" in event:
+        return _reapply(event["reapply"], event["requested_by"])
+    detail = event.get("detail")
+    try:
+        schemas.check_event("ErasureRequested", detail)
+        tenant = _tenant(event, context)
+    except (SchemaViolated, LookupError) as refusal:
+        # The message names a field, and no value: the event holds a person's name.
+        logger.error("erasure refused", event_id=event.get("id"), reason=str(refusal))
+        return {"erasure_id": None, "refused": str(refusal)}
+    ref = subject_keys.subject_ref(tenant, detail["subject_id"])
+    record = erasures_table.running(ref) or _begin(tenant, ref, detail)
+    workflows.start_erasure({name: record[name] for name in ("erasure_id", "subject_ref", "tenant")})
+    logger.info("erasure requested", erasure_id=record["erasure_id"], tenant=tenant)
+    return {"erasure_id": record["erasure_id"], "subject_ref": ref}
+
+
+def _tenant(event: dict, context: LambdaContext) -> str:
+    """A producer has its own tenant's people erased; only our own command may name a tenant."""
+    rules, named = policy.current(), event["detail"].get("tenant")
+    if event.get("source") == bus.SOURCE:
+        if named not in rules.tenants:
+            raise LookupError("tenant is not one of the policy's")
+        return named
+    own_account = context.invoked_function_arn.split(":")[4]
+    tenant = rules.tenant_of(event.get("account", ""), event.get("source", ""), own_account)
+    if tenant is None or named not in (None, tenant.name):
+        raise LookupError("no tenant of the policy has this account and source as a producer")
+    return tenant.name
+
+
+def _begin(tenant: str, ref: str, detail: dict) -> dict:
+    moment, erasure_id = now(), f"e-{uuid.uuid4().hex}"
+    key, known = _key_of(ref, tenant, moment)
+    record = {
+        "erasure_id": erasure_id,
+        "tenant": tenant,
+        "subject_ref": ref,
+        "requested_by": detail["requested_by"],
+        "reason": detail["reason"],
+        "known": known,
+        # Messages that nobody could process name their subject in the clear. It dies with the key.
+        "sealed_subject": key.seal(detail["subject_id"], erasers.place_of(erasure_id)),
+    }
+    begun = erasures_table.begin(record, moment)
+    audit_notes.leave(
+        "ERASURE_REQUESTED",
+        detail["requested_by"],
+        moment,
+        f"{begun['erasure_id']}-requested",
+        **{name: begun[name] for name in ("erasure_id", "tenant", "subject_ref", "reason")},
+    )
+    return begun
+
+
+def _key_of(ref: str, tenant: str, moment: float) -> tuple[subject_keys.SubjectKey, bool]:
+    """The subject's key, and whether they had one: who is not known gets one, so that they can be closed."""
+    if item := subject_keys.find(ref):
+        return subject_keys.unwrap(ref, item["wrapped_key"]), True
+    return subject_keys.make(ref, tenant, moment), False
+
+
+def _reapply(ref: str, requested_by: str) -> dict:
+    """Erase again what a restored backup brought back; what came after the erasure is none of it."""
+    forgotten = erasures_table.forgotten(ref)
+    if forgotten is None:
+        return {"erasure_id": None, "refused": "nobody was forgotten under this name"}
+    moment = now()
+    record = {
+        "erasure_id": f"e-{uuid.uuid4().hex}",
+        "tenant": forgotten["tenant"],
+        "subject_ref": ref,
+        "requested_by": requested_by,
+        "reason": "RESTORED",
+        "known": True,
+        "before": forgotten["erased_at"],
+    }
+    begun = erasures_table.running(ref) or erasures_table.begin(record, moment)
+    workflows.start_erasure({name: begun[name] for name in ("erasure_id", "subject_ref", "tenant")})
+    logger.info("erasure reapplied", erasure_id=begun["erasure_id"], tenant=begun["tenant"])
+    return {"erasure_id": begun["erasure_id"], "subject_ref": ref}
