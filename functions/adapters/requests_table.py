@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from adapters import payloads
+from adapters import payloads, subject_keys
 from adapters.clock import iso
 from adapters.dynamodb import ConditionFailed, client, get, put, transact, update
 from adapters.paging import merged_page
@@ -60,10 +60,13 @@ def claim(
         "admitted_at": iso(now),
         "policy_version": policy.version,
         "in_flight_key": shard.in_flight_key,
+        "retention_class": use_case.retention.name,
         "expires_at": int(now) + use_case.request_days * DAY_SECONDS,
         **_sweep_attributes(request.key, now + policy.request_deadline_seconds),
         **payloads.keep("payload", request.key, request.body),
     }
+    if use_case.keeps_answers:
+        record["cache_until"] = int(now) + use_case.retention.cache_days * DAY_SECONDS
     limits = os.environ["CONTROL_TABLE"]
     actions = [
         put(_table(), record, "request_key"),
@@ -125,6 +128,7 @@ def plant(request: Request, review: dict, kept: dict, keep_days: int, now: float
         "status": PLANTED,
         "admitted_at": iso(now),
         "review": as_item(review),
+        "retention_class": review["retention_class"],
         "expires_at": int(now) + keep_days * DAY_SECONDS,
         **_sweep_attributes(request.key, now + REVIEW_START_SECONDS),
     }
@@ -283,6 +287,7 @@ def _identity(request: Request) -> dict:
         "user_id": request.user_id,
         "session_id": request.session_id,
         "subject_id": request.subject_id,
+        "subject_ref": subject_keys.subject_ref(request.tenant, request.subject_id),
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -39,7 +39,7 @@ def handler(event: dict, caller: Caller) -> dict:
     schemas.check_request(body)
     if body["use_case"] not in rules.tenants[tenant].use_cases:
         raise invalid("use_case", "is not open to this tenant")
-    use_case = rules.use_cases[body["use_case"]]
+    use_case = rules.use_case_of(tenant, body["use_case"])
     request = read_request(body, rules.tenants[tenant], caller.user_id, "planted")
     # It looks like any other blind review, and a chance of its own lets it wait its turn like one.
     review = {

@@ -27,7 +27,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     moment = now()
     rules = policy.current()
     request = event["request"]
-    use_case = rules.use_cases[request["use_case"]]
+    use_case = rules.use_case_of(request["tenant"], request["use_case"])
 
     answer = Answer.from_converse(event["answer"])
     signals = signals_of(answer, event["retrieval_scores"], request.get("query_signals"))

@@ -116,7 +116,7 @@ def table(aws, template) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def requests(table):
+def requests(table, keys):
     return table("Requests")
 
 
@@ -183,6 +183,7 @@ def held(stores) -> Callable[..., dict]:
             "on_silence": "REJECT",
             "audit_share": 0.05,
             "review_days": 90,
+            "retention_class": "standard",
         } | changes
         body = {"request_id": request_id, "use_case": "general_question", "query": "How long?"}
         record = {
