@@ -85,7 +85,7 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request
     position = f"{iso(due - review['head_start_seconds'])}#{review['review_id']}"
     kept = (
         "kind tenant use_case request_id request_key risk_class reason on_silence second_reviewer blind "
-        "lead_sla_seconds claim_seconds due_notice_seconds retention_class"
+        "lead_sla_seconds claim_seconds due_notice_seconds retention_class subject_ref"
     ).split()
     first = {name: review[name] for name in kept if name in review} | {
         "confidence": requests_table.decimal(review["confidence"]),
@@ -149,7 +149,11 @@ def _history(review: dict, caller: Caller, decision: ReviewDecision, now: float)
         "seconds": _seconds_with(review, now),
         "decision": decision.decision,
         # One under a legal hold has no end.
-        **{name: review[name] for name in ("expires_at", "held_expires_at", "retention_class") if name in review},
+        **{
+            name: review[name]
+            for name in ("expires_at", "held_expires_at", "retention_class", "subject_ref")
+            if name in review
+        },
         **{name: review[name] for name in ("tenant", "use_case", "request_id", "tier")},
     }
     if decision.reason_code:

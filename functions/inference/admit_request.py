@@ -283,6 +283,7 @@ def _plan(
             "mode": mode.mode,
             "confidence_threshold": _threshold(use_case, mode),
             **({"answer_key": key} if key else {}),
+            **{name: claim.record[name] for name in ("subject_ref",) if name in claim.record},
         },
         "system": use_case.system,
         "models": [{"model": model.name, "model_id": model.model_id} for model in use_case.models],
