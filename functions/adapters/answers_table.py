@@ -7,20 +7,21 @@ from adapters.dynamodb import client, get
 from domain.requests import Status
 
 _BATCH = 25  # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
-_KEPT = ("answer_key", "request_key", "expires_at")
 
 
-def find(key: str) -> dict | None:
-    """The request whose answer was released for this question, if it is still kept."""
+def find(key: str, now: float) -> dict | None:
+    """The request whose answer was released for this question, if it may still be given again."""
     pointer = get(_table(), {"answer_key": key})
-    record = requests_table.find(pointer["request_key"]) if pointer else None
+    # DynamoDB's TTL takes an item within days, a promise ends on time.
+    current = pointer and pointer["expires_at"] > now
+    record = requests_table.find(pointer["request_key"]) if current else None
     return record if record and record["status"] == Status.COMPLETED else None
 
 
 def keep(records: list[dict]) -> None:
     """Have each question's key lead to the request that answered it."""
     # One request may not hold a key twice; of two answers to a question the later one is as good.
-    items = {record["answer_key"]: {name: record[name] for name in _KEPT} for record in records}
+    items = {record["answer_key"]: _pointer(record) for record in records}
     writes = [{"PutRequest": {"Item": item}} for item in items.values()]
     while writes:
         # What the table does not take now is not saved, and no more: the question will be answered afresh.
@@ -40,6 +41,11 @@ def forget(key: str, request_key: str) -> bool:
     except client.exceptions.ConditionalCheckFailedException:
         return False
     return True
+
+
+def _pointer(record: dict) -> dict:
+    ends = (record[name] for name in ("cache_until", "expires_at", "held_expires_at") if name in record)
+    return {"answer_key": record["answer_key"], "request_key": record["request_key"], "expires_at": next(ends)}
 
 
 def _table() -> str:

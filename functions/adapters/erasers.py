@@ -24,7 +24,7 @@ from adapters import (
     workflows,
 )
 from adapters.clock import iso, now
-from adapters.payloads import PayloadGone
+from adapters.payloads import NotDeleted, PayloadGone
 from adapters.subject_keys import SubjectKey
 from domain.erasures import event_of, names
 from domain.outcomes import review_id_of
@@ -167,7 +167,7 @@ def _erase_cache(case: Case, position: str | None, hurry: Hurry) -> Progress:
 def _erase_objects(case: Case, position: str | None, hurry: Hurry) -> Progress:
     def page(records: list[dict]) -> int:
         found = [key for record in records for key in _objects_of(record)]
-        payloads.delete(found)
+        _delete(found)
         return len(found)
 
     if position is None or not position.startswith(_EVENTS):
@@ -179,11 +179,16 @@ def _erase_objects(case: Case, position: str | None, hurry: Hurry) -> Progress:
         count = 0
     while keys := payloads.listed(_EVENTS, position, PAGE):
         mine = [key for key in keys if _is_event_of(case, key)]
-        payloads.delete(mine)
+        _delete(mine)
         count, position = count + len(mine), keys[-1]
         if hurry():
             return Progress(count, False, position)
     return Progress(count)
+
+
+def _delete(names: list[str]) -> None:
+    if failed := payloads.delete(names):
+        raise NotDeleted(f"{len(failed)} objects: {sorted(set(failed.values()))}")
 
 
 def _objects_of(record: dict) -> list[str]:
@@ -346,7 +351,7 @@ def _is_message_of(case: Case, text: str, deletes: bool) -> bool:
             return False
         if mine := names(detail, case.subject_id):
             if deletes:
-                payloads.delete([ref])
+                _delete([ref])
         return mine
     return names(detail, case.subject_id)
 
@@ -384,7 +389,7 @@ def _search_cache(case: Case, hurry: Hurry) -> Progress:
 def _search_objects(case: Case, hurry: Hurry) -> Progress:
     left = [key for one in _traces(case) for key in _objects_of(one)]
     # Nothing leads to them any more: they go now.
-    payloads.delete(left)
+    _delete(left)
     return Progress(len(left))
 
 

@@ -12,7 +12,8 @@ from domain.errors import Overtaken
 from domain.incidents import Incident
 from domain.mitigation import Mitigation
 
-KEPT_SECONDS = 90 * 86_400
+DAY_SECONDS = 86_400
+WATCH_DAYS = 90
 MOST_EVENTS = 200  # of a timeline; what is between its beginning and its end may be dropped
 
 
@@ -40,6 +41,7 @@ class Case:
     timeline: list[dict] = field(default_factory=list)
     answer: str | None = None  # an operator's, not yet taken up
     version: int = 0
+    keep_days: int = 90  # from its last change, by the policy that it was opened under
 
     def note(self, at: float, what: str, **more: object) -> None:
         """Add to the timeline what was seen or done."""
@@ -72,7 +74,7 @@ def keep_watch(watch: Watch, now: float) -> None:
         "release": watch.release,
         "deployed_at": watch.deployed_at,
     }
-    _put(f"watch#{watch.use_case}", body, watch.version, now, use_case=watch.use_case)
+    _put(f"watch#{watch.use_case}", body, watch.version, now, WATCH_DAYS, use_case=watch.use_case)
     watch.version += 1
 
 
@@ -83,7 +85,12 @@ def find_case(incident_id: str) -> Case | None:
     body = json.loads(item["body"])
     mitigation = body["mitigation"] and Mitigation.from_json(body["mitigation"])
     return Case(
-        Incident.from_json(body["incident"]), mitigation, body["timeline"], body["answer"], int(item["version"])
+        Incident.from_json(body["incident"]),
+        mitigation,
+        body["timeline"],
+        body["answer"],
+        int(item["version"]),
+        body.get("keep_days", WATCH_DAYS),
     )
 
 
@@ -94,17 +101,19 @@ def keep_case(case: Case, now: float, *others: dict) -> None:
         "mitigation": case.mitigation and case.mitigation.to_json(),
         "timeline": case.timeline,
         "answer": case.answer,
+        "keep_days": case.keep_days,
     }
-    _put(f"incident#{case.incident.incident_id}", body, case.version, now, *others, use_case=case.incident.use_case)
+    key, use_case = f"incident#{case.incident.incident_id}", case.incident.use_case
+    _put(key, body, case.version, now, case.keep_days, *others, use_case=use_case)
     case.version += 1
 
 
-def _put(key: str, body: dict, version: int, now: float, *others: dict, **more: str) -> None:
+def _put(key: str, body: dict, version: int, now: float, keep_days: int, *others: dict, **more: str) -> None:
     item = {
         "control_key": key,
         "body": json.dumps(body, separators=(",", ":")),
         "version": version + 1,
-        "expires_at": int(now) + KEPT_SECONDS,
+        "expires_at": int(now) + keep_days * DAY_SECONDS,
         **more,
     }
     action = {

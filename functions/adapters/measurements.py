@@ -15,3 +15,11 @@ def document(use_case: str, model: str | None = None) -> EphemeralMetrics:
     if model:
         metrics.add_dimensions(service=service, use_case=use_case, model=model)
     return metrics
+
+
+def of_store(store: str) -> EphemeralMetrics:
+    """A document to add metrics of a store to, and to flush."""
+    metrics = EphemeralMetrics(namespace="Bulwark")
+    metrics.add_dimension("store", store)
+    metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"])
+    return metrics

@@ -13,11 +13,10 @@ INLINE_BYTES = 32 * 1024
 # Who may not list a bucket is told AccessDenied of what is not in it.
 GONE = ("NoSuchKey", "AccessDenied")
 
+# As many as one call lists, or deletes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+MOST_LISTED = MOST_DELETED = 1000
+
 client = boto3.client("s3")
-
-
-# As many as one call lists, or deletes.
-MOST_LISTED = 1000
 
 
 class NotDeleted(Exception):
@@ -75,10 +74,50 @@ def listed(prefix: str, after: str = "", limit: int = MOST_LISTED) -> list[str]:
     return [one["Key"] for one in found.get("Contents", [])]
 
 
-def delete(keys: list[str]) -> None:
-    """Delete objects; one that is gone already is no failure."""
-    for start in range(0, len(keys), MOST_LISTED):
-        batch = [{"Key": key} for key in keys[start : start + MOST_LISTED]]
-        result = client.delete_objects(Bucket=os.environ["PAYLOAD_BUCKET"], Delete={"Objects": batch, "Quiet": True})
-        if errors := result.get("Errors"):
-            raise NotDeleted(f"{len(errors)} objects: {errors[0]['Code']}")
+def folders(prefix: str) -> list[str]:
+    """The folders whose names begin so."""
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=os.environ["PAYLOAD_BUCKET"], Prefix=prefix, Delimiter="/"
+    )
+    return [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ())]
+
+
+def page(prefix: str, after: str) -> tuple[list[tuple[str, float]], str]:
+    """Names behind one, each with when it was put, and the last of them if there are more."""
+    start = {"StartAfter": after} if after else {}
+    listed = client.list_objects_v2(Bucket=os.environ["PAYLOAD_BUCKET"], Prefix=prefix, **start)
+    found = [(each["Key"], each["LastModified"].timestamp()) for each in listed.get("Contents", ())]
+    return found, found[-1][0] if listed["IsTruncated"] else ""
+
+
+def delete(keys: list[str]) -> dict[str, str]:
+    """Delete objects, if they are there; gives those that failed, with the error's name."""
+    failed = {}
+    for start in range(0, len(keys), MOST_DELETED):
+        named = [{"Key": key} for key in keys[start : start + MOST_DELETED]]
+        told = client.delete_objects(Bucket=os.environ["PAYLOAD_BUCKET"], Delete={"Objects": named, "Quiet": True})
+        failed |= {error["Key"]: error["Code"] for error in told.get("Errors", ())}
+    return failed
+
+
+def copy(source: str, key: str) -> bool:
+    """Copy an object; False if it is not there."""
+    bucket = os.environ["PAYLOAD_BUCKET"]
+    try:
+        client.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": source})
+    except ClientError as error:
+        if error.response["Error"]["Code"] in GONE:
+            return False
+        raise
+    return True
+
+
+def exists(key: str) -> bool:
+    try:
+        client.head_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key)
+    except ClientError as error:
+        # A HEAD has no body to say more than its status in.
+        if error.response["Error"]["Code"] in ("404", "403", *GONE):
+            return False
+        raise
+    return True

@@ -61,10 +61,13 @@ def claim(
         "admitted_at": iso(now),
         "policy_version": policy.version,
         "in_flight_key": shard.in_flight_key,
+        "retention_class": use_case.retention.name,
         "expires_at": int(now) + use_case.request_days * DAY_SECONDS,
         **_sweep_attributes(request.key, now + policy.request_deadline_seconds),
         **payloads.keep("payload", request.key, request.body),
     }
+    if use_case.keeps_answers:
+        record["cache_until"] = int(now) + use_case.retention.cache_days * DAY_SECONDS
     limits = os.environ["CONTROL_TABLE"]
     actions = [
         put(_table(), record, "request_key"),
@@ -126,6 +129,7 @@ def plant(request: Request, review: dict, kept: dict, keep_days: int, now: float
         "status": PLANTED,
         "admitted_at": iso(now),
         "review": as_item(review),
+        "retention_class": review["retention_class"],
         "expires_at": int(now) + keep_days * DAY_SECONDS,
         **_sweep_attributes(request.key, now + REVIEW_START_SECONDS),
     }

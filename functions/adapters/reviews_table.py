@@ -87,7 +87,7 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request
     position = f"{iso(due - review['head_start_seconds'])}#{review['review_id']}"
     kept = (
         "kind tenant use_case request_id request_key risk_class reason on_silence second_reviewer blind "
-        "lead_sla_seconds claim_seconds due_notice_seconds"
+        "lead_sla_seconds claim_seconds due_notice_seconds retention_class subject_ref"
     ).split()
     first = {name: review[name] for name in kept if name in review} | {
         "confidence": requests_table.decimal(review["confidence"]),
@@ -150,7 +150,12 @@ def _history(review: dict, caller: Caller, decision: ReviewDecision, now: float)
         "given_at": iso(now),
         "seconds": _seconds_with(review, now),
         "decision": decision.decision,
-        "expires_at": review["expires_at"],
+        # One under a legal hold has no end.
+        **{
+            name: review[name]
+            for name in ("expires_at", "held_expires_at", "retention_class", "subject_ref")
+            if name in review
+        },
         **{name: review[name] for name in ("tenant", "use_case", "request_id", "tier")},
     }
     if decision.reason_code:

@@ -162,6 +162,36 @@ def hold(ref: str, tenant: str, by: str, reason: str, now: float) -> dict:
         return find(ref) or {}
 
 
+def begin_lift(ref: str, by: str, reason: str, now: float) -> dict | None:
+    """Begin to lift a hold, which stands until its records are released; gives the item, or None without a hold."""
+    try:
+        return client.update_item(
+            TableName=_table(),
+            Key={"subject_ref": ref},
+            # Who began first began it.
+            UpdateExpression="SET #hold.#lifting = if_not_exists(#hold.#lifting, :lifting) ADD #version :one",
+            ConditionExpression="attribute_exists(#hold)",
+            ExpressionAttributeNames={"#hold": "hold", "#lifting": "lifting", "#version": "version"},
+            ExpressionAttributeValues={":lifting": {"by": by, "reason": reason, "at": iso(now)}, ":one": 1},
+            ReturnValues="ALL_NEW",
+        )["Attributes"]
+    except client.exceptions.ConditionalCheckFailedException:
+        return None
+
+
+def hold_stands(ref: str, lifting: bool) -> dict:
+    """An action that changes nothing, and fails where a hold is gone, or is being lifted where it should not be."""
+    begun = "attribute_exists" if lifting else "attribute_not_exists"
+    return {
+        "ConditionCheck": {
+            "TableName": _table(),
+            "Key": {"subject_ref": ref},
+            "ConditionExpression": f"attribute_exists(#hold) AND {begun}(#hold.#lifting)",
+            "ExpressionAttributeNames": {"#hold": "hold", "#lifting": "lifting"},
+        }
+    }
+
+
 def lift(ref: str) -> bool:
     """Lift a hold; False if there is none."""
     action = update(

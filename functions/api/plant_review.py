@@ -6,7 +6,7 @@ import uuid
 
 from aws_lambda_powertools import Logger
 
-from adapters import payloads, policy, requests_table, schemas, workflows
+from adapters import payloads, policy, requests_table, schemas, subject_keys, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
 from domain.callers import Caller
@@ -39,7 +39,7 @@ def handler(event: dict, caller: Caller) -> dict:
     schemas.check_request(body)
     if body["use_case"] not in rules.tenants[tenant].use_cases:
         raise invalid("use_case", "is not open to this tenant")
-    use_case = rules.use_cases[body["use_case"]]
+    use_case = rules.use_case_of(tenant, body["use_case"])
     request = read_request(body, rules.tenants[tenant], caller.user_id, "planted")
     # It looks like any other blind review, and a chance of its own lets it wait its turn like one.
     review = {
@@ -47,6 +47,7 @@ def handler(event: dict, caller: Caller) -> dict:
         "tenant": tenant,
         "request_id": request.request_id,
         "request_key": request.key,
+        "subject_ref": subject_keys.subject_ref(tenant, request.subject_id),
         "reason": None,
         "confidence": 0,
         **plan_review(Kind.PLANTED, use_case, secrets.SystemRandom().random(), 1),

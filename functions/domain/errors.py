@@ -21,5 +21,9 @@ class SubjectErased(Exception):
     """The key that a text was sealed under is gone, and the text with it."""
 
 
+class HoldChanged(Exception):
+    """A legal hold was set, or began to be lifted, while its records were gone through; do it again as it is now."""
+
+
 class SubjectHeld(Exception):
     """A legal hold stands: the subject's data may not be erased before it is lifted."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +42,29 @@ class Overload:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionClass:
+    """How long what belongs to a use case is kept."""
+
+    name: str
+    request_days: int
+    review_days: int
+    cache_days: int
+
+    def keeps_longer_than(self, other: "RetentionClass") -> list[str]:
+        spans = ("request_days", "review_days", "cache_days")
+        return [span for span in spans if getattr(self, span) > getattr(other, span)]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what belongs to no use case is kept."""
+
+    refusal_days: int
+    incident_days: int
+    audit_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewRules:
     reviewer_sla_seconds: int
     lead_sla_seconds: int
@@ -72,11 +95,18 @@ class UseCase:
     confidence: ConfidenceScore
     confidence_threshold: float
     deliver_answer: bool
-    request_days: int
-    review_days: int
+    retention: RetentionClass
     passages_to_retrieve: int
     review: ReviewRules
     keeps_answers: bool  # released ones may be given again, while it answers from what is stored alone
+
+    @property
+    def request_days(self) -> int:
+        return self.retention.request_days
+
+    @property
+    def review_days(self) -> int:
+        return self.retention.review_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +115,8 @@ class Tenant:
     use_cases: frozenset[str]
     requests_per_minute: int
     requests_in_flight: int
+    # By use case, where the tenant's is stricter than the use case's own.
+    retention: dict[str, RetentionClass] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +128,7 @@ class Policy:
     models: dict[str, Model]
     use_cases: dict[str, UseCase]
     request_deadline_seconds: int
+    retention: Retention
     incidents: dict  # the settings of domain/detectors.py, incidents.py and mitigation.py, read where they are used
 
     @classmethod
@@ -108,7 +141,8 @@ class Policy:
         }
         if SYSTEM in raw["use_cases"]:
             raise PolicyInvalid(f"use_cases.{SYSTEM}: is the name of what all use cases run on; choose another")
-        use_cases = {name: _use_case(name, one, raw, models) for name, one in raw["use_cases"].items()}
+        classes = {name: _retention_class(name, one) for name, one in raw["retention_classes"].items()}
+        use_cases = {name: _use_case(name, one, raw, models, classes) for name, one in raw["use_cases"].items()}
         producers: dict[tuple[str, str], str] = {}
         tenants = {}
         for name, tenant in raw["tenants"].items():
@@ -125,15 +159,32 @@ class Policy:
                 frozenset(tenant["use_cases"]),
                 tenant["requests_per_minute"],
                 tenant["requests_in_flight"],
+                _stricter_classes(name, tenant, use_cases, classes),
             )
         deadline = raw["request_deadline_seconds"]
         digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
-        return cls(raw["version"], digest, tenants, producers, models, use_cases, deadline, raw["incidents"])
+        return cls(
+            raw["version"],
+            digest,
+            tenants,
+            producers,
+            models,
+            use_cases,
+            deadline,
+            Retention(**raw["retention"]),
+            raw["incidents"],
+        )
 
     @property
     def drill_speed(self) -> float:
         """How many times as fast time runs for incidents; 1 but in a drill."""
         return self.incidents.get("drill_speed", 1)
+
+    def use_case_of(self, tenant: str, name: str) -> UseCase:
+        """A use case as a tenant has it: kept for less long, where the tenant chose so."""
+        use_case = self.use_cases[name]
+        stricter = self.tenants[tenant].retention.get(name) if tenant in self.tenants else None
+        return replace(use_case, retention=stricter) if stricter else use_case
 
     def tenant_of(self, account: str, source: str, own_account: str) -> Tenant | None:
         """The tenant whose producer has this account and source."""
@@ -166,11 +217,40 @@ def _named(among: dict, name: str, where: str) -> Any:
     return among[name]
 
 
-def _use_case(name: str, raw: dict, document: dict, models: dict[str, Model]) -> UseCase:
+def _retention_class(name: str, raw: dict) -> RetentionClass:
+    found = RetentionClass(name, **raw)
+    if found.cache_days > found.request_days:
+        raise PolicyInvalid(
+            f"retention_classes.{name}.cache_days: {found.cache_days} is more than its request_days of "
+            f"{found.request_days}; an answer cannot be given again once it is gone"
+        )
+    return found
+
+
+def _stricter_classes(
+    name: str, tenant: dict, use_cases: dict[str, UseCase], classes: dict[str, RetentionClass]
+) -> dict[str, RetentionClass]:
+    found = {}
+    for use_case, chosen in tenant.get("retention_class", {}).items():
+        where = f"tenants.{name}.retention_class.{use_case}"
+        if use_case not in tenant["use_cases"]:
+            raise PolicyInvalid(f"{where}: the tenant has no such use case")
+        found[use_case] = _named(classes, chosen, where)
+        own = use_cases[use_case].retention
+        if longer := found[use_case].keeps_longer_than(own):
+            raise PolicyInvalid(
+                f"{where}: {chosen} has more {longer[0]} than {own.name}, the use case's own class; "
+                "a tenant may choose a stricter one alone"
+            )
+    return found
+
+
+def _use_case(
+    name: str, raw: dict, document: dict, models: dict[str, Model], classes: dict[str, RetentionClass]
+) -> UseCase:
     where = f"use_cases.{name}"
     prompt = _named(document["prompts"], raw["prompt"], f"{where}.prompt")
     score = _named(document["confidence"], raw["confidence"], f"{where}.confidence")
-    retention = _named(document["retention_classes"], raw["retention_class"], f"{where}.retention_class")
     return UseCase(
         name=name,
         system=prompt["system"],
@@ -184,8 +264,7 @@ def _use_case(name: str, raw: dict, document: dict, models: dict[str, Model]) ->
         confidence=ConfidenceScore(score["intercept"], score["weights"]),
         confidence_threshold=raw["confidence_threshold"],
         deliver_answer=raw["deliver"] == "event",
-        request_days=retention["request_days"],
-        review_days=retention["review_days"],
+        retention=_named(classes, raw["retention_class"], f"{where}.retention_class"),
         passages_to_retrieve=raw.get("knowledge_base", {}).get("passages", 0),
         review=_review_rules(raw, where),
         keeps_answers="cache_only" in _modes_that_may_come(raw, document),

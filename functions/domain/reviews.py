@@ -173,6 +173,7 @@ def plan_review(kind: Kind, use_case: UseCase, blind_chance: float, second_chanc
         "on_silence": rules.on_silence,
         "audit_share": rules.audit_share,
         "review_days": use_case.review_days,
+        "retention_class": use_case.retention.name,
     }
 
 

@@ -160,7 +160,8 @@ def _take_up(
         case = cases.get(incident.incident_id)
         if case and case.incident == incident and not change:
             continue
-        case = case or incidents_table.find_case(incident.incident_id) or Case(incident)
+        case = case or incidents_table.find_case(incident.incident_id)
+        case = case or Case(incident, keep_days=rules.retention.incident_days)
         case.incident = incident
         if change:
             case.note(moment, change.kind, told=incident.explained(), severity=incident.severity)

@@ -29,7 +29,6 @@ from domain.requests import (
 
 # Nobody's requests: the tenant of an event whose producer is unknown, and the use case of one that names none.
 NOBODY = "-"
-REFUSAL_DAYS = 30
 # When to come back to a use case that does not answer while its reviewers are behind.
 LATER_SECONDS = 120
 # Retrieved passages, cut to 2,000 characters each, join the prompt later and share the state's 256 KiB with it.
@@ -52,7 +51,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         check_conversation(detail)
         check_allowed(rules, tenant, detail["use_case"])
         request = read_request(detail, tenant, event.get("user_id"), _channel(event))
-        use_case = rules.use_cases[request.use_case]
+        use_case = rules.use_case_of(tenant.name, request.use_case)
         mode = modes_table.current(tenant.name, use_case.name)
         if mode.mode is Mode.REFUSE:
             raise _refusal_in(mode)
@@ -158,7 +157,7 @@ def _answer_without_model(
 def _earlier_answer(key: str | None) -> dict | None:
     """The request that answered this question, with its text; none if the store is out of order, too."""
     try:
-        earlier = answers_table.find(key) if key else None
+        earlier = answers_table.find(key, now()) if key else None
         text = payloads.text_of(earlier, "answer") if earlier else None
     except Exception:
         logger.exception("store of answers not read")
@@ -203,7 +202,7 @@ def _refuse(
     if "id" in event:
         record["source_event_id"] = event_id
     record["policy_version"] = rules.version
-    claim = requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
+    claim = requests_table.refuse(refusal, record, execution_name, moment, _refusal_days(record, rules))
     if readable and not claim.ours and _is_taken(claim, record["body_digest"]):
         # The id is an earlier request's, whose outcome is no answer to this one.
         return _refuse_conflict(request, rules, execution_name, moment)
@@ -231,7 +230,15 @@ def _refuse_conflict(request: Request, rules: Policy, execution_name: str, momen
         "This request_id was used with another body; send the new body under a new request_id.",
         "request_id",
     )
-    return requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
+    return requests_table.refuse(refusal, record, execution_name, moment, _refusal_days(record, rules))
+
+
+def _refusal_days(record: dict, rules: Policy) -> int:
+    """A refusal says who asked and when, which is kept no longer than the request would have been."""
+    days = rules.retention.refusal_days
+    if record["use_case"] not in rules.use_cases:
+        return days
+    return min(days, rules.use_case_of(record["tenant"], record["use_case"]).request_days)
 
 
 def _answered(claim: Claim, duplicate: bool = False) -> dict:
@@ -276,6 +283,7 @@ def _plan(
             "mode": mode.mode,
             "confidence_threshold": _threshold(use_case, mode),
             **({"answer_key": key} if key else {}),
+            **{name: claim.record[name] for name in ("subject_ref",) if name in claim.record},
         },
         "system": use_case.system,
         "models": [{"model": model.name, "model_id": model.model_id} for model in use_case.models],

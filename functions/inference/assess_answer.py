@@ -27,7 +27,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     moment = now()
     rules = policy.current()
     request = event["request"]
-    use_case = rules.use_cases[request["use_case"]]
+    use_case = rules.use_case_of(request["tenant"], request["use_case"])
 
     answer = Answer.from_converse(event["answer"])
     signals = signals_of(answer, event["retrieval_scores"], request.get("query_signals"))
@@ -65,7 +65,11 @@ def handler(event: dict, context: LambdaContext) -> dict:
     if kind := kind_of(verdict.status, chance() < use_case.review.audit_share):
         review = {
             "review_id": review_id_of(request["request_key"]),
-            **{name: request[name] for name in ("tenant", "request_id", "request_key") if name in request},
+            **{
+                name: request[name]
+                for name in ("tenant", "request_id", "request_key", "subject_ref")
+                if name in request
+            },
             "reason": verdict.reason,
             "confidence": confidence,
             **plan_review(kind, use_case, chance(), chance()),

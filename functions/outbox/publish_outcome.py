@@ -24,7 +24,7 @@ _deserialize = TypeDeserializer().deserialize
 # What of a record is announced and measured; the rest of an image, its words above all, is not even read.
 _READ = (
     *ANNOUNCED,
-    *"request_key status admitted_at deliver answer answer_ref answer_key expires_at "
+    *"request_key status admitted_at deliver answer answer_ref answer_key cache_until expires_at held_expires_at "
     "signals findings output_tokens answer_characters attempts".split(),
 )
 

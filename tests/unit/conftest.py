@@ -201,6 +201,7 @@ def held(stores) -> Callable[..., dict]:
             "on_silence": "REJECT",
             "audit_share": 0.05,
             "review_days": 90,
+            "retention_class": "standard",
         } | changes
         body = {"request_id": request_id, "use_case": "general_question", "query": "How long?"}
         record = {

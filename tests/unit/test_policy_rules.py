@@ -154,3 +154,35 @@ def test_the_settings_of_incidents_are_handed_on_as_they_stand(policy_document):
     change(policy_document, "incidents.correlation", {"a_setting": 300.0})
 
     assert Policy.from_json(policy_document).incidents == policy_document["incidents"]
+
+
+def test_a_tenant_may_keep_a_use_case_for_less_long(policy_document):
+    policy_document["tenants"]["acme"]["retention_class"] = {"general_question": "sensitive"}
+    rules = Policy.from_json(policy_document)
+
+    days = {tenant: rules.use_case_of(tenant, "general_question").request_days for tenant in rules.tenants}
+
+    assert days == {"acme": 7, "globex": 30}
+    assert rules.use_case_of("acme", "product_support").request_days == 30
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"policy_advice": "standard"}, "standard has more request_days than sensitive"),
+        ({"general_question": "nowhere"}, "there is no 'nowhere'"),
+        ({"somewhere": "standard"}, "the tenant has no such use case"),
+    ],
+)
+def test_a_tenant_may_not_keep_anything_longer(policy_document, chosen, told):
+    policy_document["tenants"]["acme"]["retention_class"] = chosen
+
+    with pytest.raises(PolicyInvalid, match=rf"tenants\.acme\.retention_class\.\w+: .*{told}"):
+        Policy.from_json(policy_document)
+
+
+def test_an_answer_is_not_promised_for_longer_than_it_is_kept(policy_document):
+    change(policy_document, "retention_classes.sensitive.cache_days", 8)
+
+    with pytest.raises(PolicyInvalid, match=r"retention_classes\.sensitive\.cache_days: 8 is more than .* of 7"):
+        Policy.from_json(policy_document)

@@ -147,6 +147,7 @@ def test_a_review_keeps_the_policy_s_rules_for_its_life(policy_document):
         "on_silence": "REJECT",
         "audit_share": 0.05,
         "review_days": 30,
+        "retention_class": "sensitive",
     }
 
 
