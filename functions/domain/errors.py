@@ -25,5 +25,13 @@ class HoldChanged(Exception):
     """A legal hold was set, or began to be lifted, while its records were gone through; do it again as it is now."""
 
 
+class SubjectClosed(Exception):
+    """The subject is being erased; a request of theirs finds them open again once that is done."""
+
+
+class CallHeldBack(Exception):
+    """A call met a subject that is being erased: who waits is told at once, and sends it again."""
+
+
 class SubjectHeld(Exception):
     """A legal hold stands: the subject's data may not be erased before it is lifted."""
