@@ -153,14 +153,14 @@ class Bench:
     def plant(self, people: list[Person]) -> dict[str, int]:
         """Let each person's requests meet a fate of their own; gives how many of each there are."""
         released = [one.request("released") for one in people]
-        waiting = [one.request("waiting", use_case="unsure") for one in people if one.number % 4 == 0]
-        edited = [one.request("edited", use_case="unsure") for one in people if one.number % 4 == 1]
-        judged = [one.request("judged", use_case="unsure") for one in people if one.number % 4 == 2]
+        waiting = [one.request("waiting", use_case="unsure") for one in people if one.number % 8 == 0]
+        edited = [one.request("edited", use_case="unsure") for one in people if one.number % 8 == 1]
+        judged = [one.request("judged", use_case="unsure") for one in people if one.number % 8 == 2]
         page = "A ledger is a book of accounts. "
         large = [
             one.request("large", passages=[{"id": "b", "text": f"{one.canary}. " + page * 1_500}])
             for one in people
-            if one.number % 4 == 3
+            if one.number % 8 == 3
         ]
         # Too large for an execution's input: it travels by reference, and its body is an object of its own.
         huge = [
@@ -178,9 +178,10 @@ class Bench:
             return len(statuses) == total and "ADMITTED" not in statuses.values()
 
         self.until(settled, "the requests to end")
-        held = {one["request_id"] for one in waiting + edited + judged}
-        self.until(lambda: set(self.open_reviews()) == held, "the reviews to open")
+        # What a busy machine left behind is swept up, as it would be every minute.
+        self.until(self._all_are_asked, "the reviews to open")
         reviews = self.open_reviews()
+        edited, judged = ([one for one in some if one["request_id"] in reviews] for some in (edited, judged))
         by_id = {f"{kind}-{one.number}": one for one in people for kind in ("edited", "judged")}
 
         def work(request_id: str) -> None:
@@ -192,12 +193,20 @@ class Bench:
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(work, [one["request_id"] for one in edited + judged]))
-        still = {one["request_id"] for one in waiting}
-        self.until(lambda: {i for i, s in self.records().items() if s == "HELD"} == still, "the decisions")
+        decided = {one["request_id"] for one in edited + judged}
+        self.until(lambda: not decided & {i for i, s in self.records().items() if s == "HELD"}, "the decisions")
         self.park(parked)
         fates = {"released": released, "waiting": waiting, "edited": edited, "judged": judged}
         fates |= {"large": large, "huge": huge, "parked": parked}
         return {name: len(found) for name, found in fates.items()}
+
+    def _all_are_asked(self) -> bool:
+        held = {request_id for request_id, status in self.records().items() if status == "HELD"}
+        if missing := held - set(self.open_reviews()):
+            print(f"{len(missing)} reviews have not opened", file=sys.stderr)
+            time.sleep(5)
+            self.cloud.functions.invoke("SweepRequestsFunction", {"now": time.time() + 180})
+        return not missing
 
     def park(self, requests: list[dict]) -> None:
         """Have admission fail for good, so that the events lie in the dead-letter queue, whole."""

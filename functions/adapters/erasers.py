@@ -4,6 +4,7 @@ Each works in pages and tells where it goes on, so that whoever dies between two
 requests are how everything else is found, so they go last; what they were is kept until the search, sealed.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -28,7 +29,7 @@ from adapters.payloads import NotDeleted, PayloadGone
 from adapters.subject_keys import SubjectKey
 from domain.erasures import event_of, names
 from domain.outcomes import review_id_of
-from domain.requests import Reason, Status, request_key
+from domain.requests import Reason, Status, canonical, request_key
 from domain.reviews import Next
 
 PAGE = 50
@@ -193,11 +194,22 @@ def _delete(names: list[str]) -> None:
 
 def _objects_of(record: dict) -> list[str]:
     """What a request refers to, and what lies beside it: an attempt that was not first leaves texts behind."""
+    return sorted(_references_of(record).union(*map(payloads.listed, _folders_of(record))))
+
+
+def _references_of(record: dict) -> set[str]:
     places = [record, record.get("review") or {}]
-    referred = {value for place in places for name, value in place.items() if _is_reference(name, value)}
+    return {value for place in places for name, value in place.items() if _is_reference(name, value)}
+
+
+def _folders_of(record: dict) -> list[str]:
+    """Where a request's objects lie, whether or not something refers to them: under its own name, and its last day."""
     owner = payloads.owner_of(record["request_key"])
-    folders = {f"requests/{owner}/"} | {ref.rpartition("/")[0] + "/" for ref in referred if f"/{owner}/" in ref}
-    return sorted(referred.union(*map(payloads.listed, sorted(folders))))
+    folders = {f"requests/{owner}/"}
+    folders |= {ref.rpartition("/")[0] + "/" for ref in _references_of(record) if f"/{owner}/" in ref}
+    if "expires_at" in record:
+        folders.add(f"requests/{iso(int(record['expires_at']))[:10]}/{owner}/")
+    return sorted(folders)
 
 
 def _is_reference(name: str, value: object) -> bool:
@@ -210,10 +222,19 @@ def _is_event_of(case: Case, key: str) -> bool:
         detail = json.loads(payloads.get(key))
     except (PayloadGone, ValueError):
         return False
-    if not names(detail, case.subject_id) or not isinstance(detail.get("request_id"), str):
+    if not isinstance(detail, dict) or not isinstance(detail.get("request_id"), str):
         return False
-    record = requests_table.find(request_key(case.tenant, detail["request_id"])) or {}
-    return case.ref in (record.get("subject_ref"), record.get("user_ref"))
+    # Another tenant may use the same id: the body has to be the same too, or to name the subject.
+    digest = hashlib.sha256(canonical(detail).encode()).hexdigest()
+    own = request_key(case.tenant, detail["request_id"])
+    for record in filter(None, map(requests_table.find, (own, f"{own}#{digest[:16]}"))):
+        if record.get("body_digest") == digest or names(detail, case.subject_id):
+            if record.get("subject_ref") == case.ref:
+                return True
+            # Somebody else's request, of which this person is the user: its own copy is kept once it has ended.
+            if record.get("user_ref") == case.ref and record["status"] != Status.ADMITTED:
+                return True
+    return False
 
 
 # --- Requests
@@ -247,7 +268,11 @@ def _erase_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
 def _keep_trace(case: Case, records: list[dict]) -> None:
     if case.key is None:
         return
-    traces = [{name: record[name] for name in ("request_key", "answer_key") if name in record} for record in records]
+    traces = [
+        {name: record[name] for name in ("request_key", "answer_key") if name in record}
+        | {"folders": _folders_of(record)}
+        for record in records
+    ]
     name = payloads.owner_of(records[0]["request_key"])[:16]
     sealed = case.key.seal(json.dumps(traces), place_of(case.erasure_id))
     erasures_table.keep_trace(case.erasure_id, name, sealed, now())
@@ -387,7 +412,7 @@ def _search_cache(case: Case, hurry: Hurry) -> Progress:
 
 
 def _search_objects(case: Case, hurry: Hurry) -> Progress:
-    left = [key for one in _traces(case) for key in _objects_of(one)]
+    left = [key for one in _traces(case) for folder in one["folders"] for key in payloads.listed(folder)]
     # Nothing leads to them any more: they go now.
     _delete(left)
     return Progress(len(left))

@@ -2,6 +2,7 @@
 
 import os
 
+from adapters import workflows
 from adapters.clock import iso
 from adapters.dynamodb import ConditionFailed, client, get, put, transact, update
 from domain.erasures import ErasureStatus
@@ -123,6 +124,12 @@ def finish(record: dict, values: dict, now: float) -> None:
 def waiting_token(ref: str) -> str | None:
     """The token on which a subject's erasure waits for a hold to be lifted."""
     return (running(ref) or {}).get("task_token")
+
+
+def go_on(ref: str) -> bool:
+    """Tell a subject's erasure that the hold it waits for was lifted; False if none waits."""
+    token = waiting_token(ref)
+    return token is not None and workflows.resume(token, {})
 
 
 def lock(name: str, owner: str, now: float) -> bool:

@@ -1,9 +1,10 @@
 """Holds the registry of stores to the template: nothing keeps anything that nobody would erase."""
 
-from machines import ROOT
+from machines import ROOT, definition_of
 
 from adapters.erasers import ERASERS, SEARCHES
 from domain.stores import DROPPED, ERASED_IN_ORDER, STORES, Erased, Kind
+from erasure.end_requests import MACHINE_SECONDS
 from local.cli import governance
 
 KINDS = {
@@ -59,3 +60,7 @@ def test_the_data_map_is_what_its_generator_prints():
     written = (ROOT / "docs/data-map.md").read_text()
 
     assert written == governance.rendered(), "run: bulwark governance data-map > docs/data-map.md"
+
+
+def test_an_erasure_lets_what_is_running_end():
+    assert MACHINE_SECONDS == definition_of(ROOT / "statemachines/inference.asl.yaml")["TimeoutSeconds"]

@@ -1,5 +1,6 @@
 """adapters/erasers.py: each store gives up what is a person's, all of it and nothing else, whoever dies in between."""
 
+import hashlib
 import json
 
 import boto3
@@ -10,6 +11,7 @@ from adapters import erasers, erasures_table, payloads, requests_table, reviews_
 from adapters.clock import iso
 from domain.errors import TableContended
 from domain.outcomes import review_id_of
+from domain.requests import canonical
 from domain.stores import ERASED_IN_ORDER
 
 NOW = 1_800_000_000.0
@@ -223,6 +225,26 @@ def test_an_event_by_reference_goes_if_it_became_a_request_of_the_subject(record
     assert erase("PayloadBucket", case) == len(mine)
 
     assert [one.key for one in bucket.objects.all()] == [other]
+
+
+def test_a_call_by_reference_whose_body_names_nobody_is_known_by_its_digest(record, case, bucket):
+    body = {"request_id": "r-1", "query": "x"}
+    digest = hashlib.sha256(canonical(body).encode()).hexdigest()
+    record("r-1", body_digest=digest)
+    record(f"r-2#{digest[:16]}", body_digest=digest)
+    payloads.put_event(json.dumps(body).encode())
+    other = payloads.put_event(json.dumps(body | {"query": "another tenant's"}).encode())
+
+    assert erase("PayloadBucket", case) == 1
+    assert [one.key for one in bucket.objects.all()] == [other]
+
+
+def test_what_a_slow_attempt_puts_under_a_request_s_last_day_is_found_by_the_search(record, case, bucket):
+    record("r-1", expires_at=int(NOW))
+    erase("RequestsTable", case)
+    payloads.put(f"requests/{iso(NOW)[:10]}/{payloads.owner_of('acme#r-1')}/answer-1.json", b"{}")
+
+    assert found("PayloadBucket", case) == 1
 
 
 def test_what_is_put_after_the_erasure_is_found_by_the_search(record, case, cache, bucket):

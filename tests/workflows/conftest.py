@@ -251,10 +251,10 @@ def plain(item: dict) -> dict:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
-def wait_for(found: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def wait_for(found: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS) -> Any:
+    deadline = time.monotonic() + patience
     while not (value := found()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
+        assert time.monotonic() < deadline, f"waited {patience} s for {what}"
         time.sleep(0.05)
     return value
 
