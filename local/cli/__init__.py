@@ -2,7 +2,7 @@
 
 import typer
 
-from local.cli import calibrate, dead_letters, demo, embedded, incidents, policy, requests, reviews, send
+from local.cli import calibrate, dead_letters, demo, embedded, governance, incidents, policy, requests, reviews, send
 from local.cli.exits import EXIT_CODES
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     except those of the embedded AWS alone (up, demo, faults).""",
     epilog=EXIT_CODES,
 )
-for group in (demo, embedded, send, requests, reviews, calibrate, incidents, dead_letters, policy):
+for group in (demo, embedded, send, requests, reviews, calibrate, incidents, dead_letters, governance, policy):
     group.register(app)
 
 
