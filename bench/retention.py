@@ -1,12 +1,13 @@
 """A thousand, ten thousand, a hundred thousand items that are over: does the night take them all, and nothing else?
 
 For each size the tables and the payload bucket get that many items whose time is over, a fifth as many whose time is
-not, and a tenth that are held and would be over; the real machine cleans them by the real functions. The largest size
-is killed once at a random point, worker and execution, and run again. Items are put into moto itself, since they are
-not what is measured.
+not, and a tenth that are held and would be over; the real machine cleans them by the real functions. Then a run of ten
+thousand is killed at a random point, worker and execution, and run again. Items are put into moto itself, since they
+are not what is measured.
 Prints one JSON line last, of the largest size: {"items", "items_per_s", "rss_mb", "calls_per_1000", "wrongly_kept",
 "wrongly_deleted", ...}. `rss_mb` is the most that a worker of CleanSegment had; `calls_per_1000` counts the functions'
-calls to stores, per thousand items that are over; `sizes` has all sizes, `killed` what the kill left to the second run.
+calls to stores, per thousand items that are over; `sizes` has all sizes, `killed` what the kill left to the second run;
+`wrongly_...` count over all of them.
 """
 
 import argparse
@@ -192,6 +193,7 @@ def calls(cloud: embedded.Cloud) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--killed", type=int, default=10_000, help="So many items for the run that is killed.")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     random.seed(options.seed)
@@ -202,7 +204,8 @@ def main() -> None:
         for items in options.sizes:
             sizes.append(measure(cloud, stores, items))
             print(json.dumps(sizes[-1]), flush=True)
-        killed = measure_killed(cloud, stores, options.sizes[-1], sizes[-1]["seconds"])
+        seconds = options.killed * sizes[-1]["seconds"] / sizes[-1]["items"]
+        killed = measure_killed(cloud, stores, options.killed, seconds)
         print(json.dumps({"killed": killed}), flush=True)
     last = sizes[-1]
     print(
