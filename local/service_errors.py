@@ -16,5 +16,5 @@ def service_error(service: str, code: str, message: str) -> JsonRESTError:
 @cache
 def status_of(service: str, code: str) -> int:
     shapes = botocore.session.get_session().get_service_model(service).error_shapes
-    found = (shape.metadata["error"]["httpStatusCode"] for shape in shapes if shape.name == code)
+    found = (shape.metadata.get("error", {}).get("httpStatusCode", 400) for shape in shapes if shape.name == code)
     return next(found, 400)

@@ -13,6 +13,8 @@ from domain.retention import UNKNOWN_CLASS, Deletion, Expired, Page, Store, Unit
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 MOST_ACTIONS = 100
+# A page of small items has ten thousand of them: too many to delete in what may be left of a call.
+PAGE_ITEMS = 2_000
 _KEYS = {
     Store.REQUESTS: "request_key",
     Store.REVIEWS: "review_id",
@@ -37,6 +39,7 @@ def page(unit: Unit, cursor: str, now: float) -> Page:
     names = (key_name, "expires_at", "retention_class", *_REFS)
     found = client.scan(
         TableName=_table(unit.store),
+        Limit=PAGE_ITEMS,
         Segment=unit.segment,
         TotalSegments=unit.segments,
         FilterExpression="#expires_at <= :now",

@@ -13,6 +13,7 @@ from local.cli import (
     incidents,
     policy,
     requests,
+    retention,
     reviews,
     send,
 )
@@ -38,6 +39,7 @@ for group in (
     calibrate,
     incidents,
     dead_letters,
+    retention,
     erasures,
     governance,
     audit,

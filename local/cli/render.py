@@ -158,6 +158,32 @@ class Progress:
         return " · ".join(shown)
 
 
+class Waiting:
+    """A line that tells how far something is on a terminal; elsewhere a line for each change, ten seconds apart."""
+
+    def __init__(self, what: str, quiet: bool = False):
+        self._what, self._quiet = what, quiet
+        self._told, self._told_at = "", time.monotonic()
+        self._status: Any = None
+
+    def __enter__(self) -> Self:
+        if not self._quiet and console().is_terminal:
+            self._status = console().status(self._what)
+            self._status.start()
+        return self
+
+    def tell(self, how_far: str) -> None:
+        if self._status:
+            self._status.update(f"{self._what}: {cell(how_far)}")
+        elif not self._quiet and how_far != self._told and time.monotonic() - self._told_at > 10:
+            say(f"  {self._what}: {cell(how_far)}")
+            self._told, self._told_at = how_far, time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+
 def _order(status: str) -> tuple[int, str]:
     known = list(STYLES)
     return (known.index(status) if status in known else len(known), status)

@@ -19,6 +19,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 from local.moto_names import replace
+from local.stepfunctions import map_runs
 from local.stepfunctions.jsonata import QueryError, compile_expression
 
 _parsing = threading.Lock()
@@ -40,6 +41,7 @@ def validate(definition: str, machine_type: str = "STANDARD") -> None:
     except ValueError as error:
         raise InvalidDefinition(f"INVALID_JSON_DESCRIPTION: {error}") from error
     problems = [*_graph_problems(machine, ""), *_expression_problems(machine, "")]
+    problems += map_runs.problems(machine)
     if machine_type == "EXPRESS":
         problems += _express_problems(machine)
     if problems:

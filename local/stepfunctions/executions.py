@@ -196,16 +196,16 @@ def find_machine(backend: Any, arn: str) -> Revision:
     )
 
 
-def find_execution(backend: Any, arn: str) -> EmbeddedExecution:
+def find_execution(backend: Any, execution_arn: str) -> EmbeddedExecution:
     """A Standard execution; an Express one cannot be asked about, as on AWS."""
-    parts = arn.split(":")
+    parts = execution_arn.split(":")
     if len(parts) > 5 and parts[5] != "execution":
         raise InvalidArn(f"Invalid Arn: 'Resource type not valid in this context: {parts[5]}'")
-    backend._validate_execution_arn(arn)
+    backend._validate_execution_arn(execution_arn)
     for machine in backend.state_machines:
-        if machine.name == parts[6] and arn in _executions_of(machine):
-            return _executions_of(machine)[arn]
-    raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
+        if machine.name == parts[6] and execution_arn in _executions_of(machine):
+            return _executions_of(machine)[execution_arn]
+    raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
 
 
 def _qualified(machine: Any, qualifier: str) -> Any:

@@ -159,8 +159,7 @@ def test_a_long_segment_goes_on_where_it_was_left(stores, requests, context, clo
     for number in range(30):
         requests.put_item(Item={"request_key": f"r-{number:02}", "expires_at": NOW - 1})
     context.get_remaining_time_in_millis = lambda: 1_000
-    page = expired_items.client.scan
-    monkeypatch.setattr(expired_items.client, "scan", lambda **options: page(Limit=7, **options))
+    monkeypatch.setattr(expired_items, "PAGE_ITEMS", 7)
     event = {"execution_name": "n", "unit": Unit(Store.REQUESTS).to_json(), "dry_run": False}
     turns, told = 0, {"cursor": "", "tally": {}}
 
