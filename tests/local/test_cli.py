@@ -23,7 +23,7 @@ from local.cloud import Cloud, start
 
 COMMANDS = (
     "demo up send requests request reviews review plant calibrate incidents incident report-incident outputs faults "
-    "replay-dlq audit"
+    "replay-dlq"
 ).split()
 AUDIT = ("verify", "search", "seal", "export-key")
 BULWARK = [sys.executable, "-c", "from local.cli import main; main()"]
