@@ -33,7 +33,7 @@ READ = {
     ).split(),
     REVIEWS: (
         "review_id tenant use_case request_id kind tier status reason opened_at due_at decision decided_by decided_at "
-        "reason_code claimed_by claimed_at claimed_until verdicts late_decisions"
+        "reason_code claimed_by claimed_at claimed_until verdicts late_decisions subject_mac"
     ).split(),
     CONTROL: "control_key action actor at facts version digest".split(),
 }
@@ -150,6 +150,7 @@ def _of_review(change: Change) -> Iterator[Told]:
     if "status" not in image:  # a verdict's place in its giver's history
         return
     about = _some(image, "tenant", "request_id", "use_case", "review_id", "kind", "tier")
+    about |= {"subject": image.get("subject_mac")}
     if not new:
         yield "REVIEW_DELETED", change.at, _deleter(change), about
         return
