@@ -4,6 +4,7 @@ Each record is built from named attributes of the images of a stream: what is no
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -20,6 +21,8 @@ _OUTCOMES = {Status.COMPLETED, Status.HELD, Status.REFUSED, Status.FAILED}
 # Their use case is whatever the producer wrote.
 _UNKNOWN_USE_CASE = {Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.UNKNOWN_USE_CASE}
 _MOST_CHARACTERS = 200  # of a text among the facts: names and codes are shorter
+# What a note's fact may be: an id, a code or a moment, and no sentence. Nobody could take one back out of the log.
+_CODE = re.compile(r"[\w.:#@/+-]{0,200}")
 
 # What of an image is read at all.
 READ = {
@@ -30,7 +33,7 @@ READ = {
     ).split(),
     REVIEWS: (
         "review_id tenant use_case request_id kind tier status reason opened_at due_at decision decided_by decided_at "
-        "reason_code claimed_by claimed_at claimed_until verdicts late_decisions"
+        "reason_code claimed_by claimed_at claimed_until verdicts late_decisions subject_mac"
     ).split(),
     CONTROL: "control_key action actor at facts version digest".split(),
 }
@@ -41,7 +44,7 @@ _READ_WITHIN = {
 }
 _MODE_READ = ("mode", "until")
 # What of a record stands beside its action; all the rest are its facts.
-_COLUMNS = "tenant use_case request_id review_id policy_version subject body_mac answer_mac".split()
+_COLUMNS = "tenant use_case request_id review_id policy_version subject subject_ref body_mac answer_mac".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def _of_review(change: Change) -> Iterator[Told]:
     if "status" not in image:  # a verdict's place in its giver's history
         return
     about = _some(image, "tenant", "request_id", "use_case", "review_id", "kind", "tier")
+    about |= {"subject": image.get("subject_mac")}
     if not new:
         yield "REVIEW_DELETED", change.at, _deleter(change), about
         return
@@ -184,12 +188,12 @@ def _of_control(change: Change) -> Iterator[Told]:
     new, old = change.new, change.old
     key = (new or old)["control_key"]
     if key.startswith(NOTE) and new and not old:
-        yield new["action"], new["at"], new["actor"], new.get("facts", {})
+        yield new["action"], new["at"], new["actor"], _codes(new.get("facts", {}))
     elif key.startswith(MODE) and not change.expired:
         yield from _of_mode(change, *key.removeprefix(MODE).split("#", 1))
     elif key.startswith(POLICY) and new and new["digest"] != old.get("digest"):
         told = {"policy_version": new["version"], "digest": new["digest"], "was": old.get("version")}
-        yield "POLICY_CHANGED", new["at"], "operator", told
+        yield "POLICY_CHANGED", new["at"], "appconfig", told
 
 
 def _of_mode(change: Change, tenant: str, use_case: str) -> Iterator[Told]:
@@ -212,6 +216,21 @@ def _deleter(change: Change) -> str:
 
 def _some(image: dict, *names: str) -> dict:
     return {name: image[name] for name in names if name in image}
+
+
+def _codes(facts: dict) -> dict:
+    """The facts of a note without what is a sentence, and the names of those that are."""
+    sentences = [name for name, value in facts.items() if not _is_code(value)]
+    codes = {name: value for name, value in facts.items() if name not in sentences}
+    return codes | ({"left_out": sorted(sentences)} if sentences else {})
+
+
+def _is_code(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_code(each) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple | set):
+        return all(map(_is_code, value))
+    return not isinstance(value, str) or _CODE.fullmatch(value) is not None
 
 
 def _short(value: Any) -> Any:

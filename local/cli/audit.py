@@ -105,8 +105,8 @@ def search(
 ) -> None:
     """Find records of the audit log, in the order in which things happened.
 
-    A person is found by a digest under their own key, which is gone once they are erased. What is not as it was
-    written is left out and told.
+    A person's requests are found by a digest under their own key, which is gone once they are erased; what was done
+    about them as a person (holds, erasures) is found still. What is not as it was written is left out and told.
 
     \b
     bulwark audit search --request ticket-4711
@@ -114,9 +114,7 @@ def search(
     bulwark audit search --action REVIEW_READ --json | jq -r '.[].actor' | sort | uniq -c
     """
     target = reach(stack, endpoint)
-    mac = subject_mac(target, *subject) if subject else ""
-    if mac is None:
-        raise Problem("This subject has no key: it was erased, or nothing of it ever came.", code=Exit.REFUSED)
+    ref, mac = named_in_log(target, *subject) if subject else ("", None)
     log = Log(target)
     records = log.records(_moment(since))
     wanted = {"request_id": request, "actor": actor, "action": action}
@@ -127,12 +125,12 @@ def search(
         and (not since or record["at"] >= _moment(since))
         and (not until or record["at"] < _moment(until))
     ]
-    if mac:
+    if ref:
         # A review's record names its request, and only the request's own records name the subject.
-        theirs = {
-            (each["tenant"], each["request_id"]) for each in records if each.get("subject") == mac and "tenant" in each
-        }
-        found = [one for one in found if (one.get("tenant"), one.get("request_id")) in theirs]
+        theirs = {_request_of(each) for each in records if mac and each.get("subject") == mac} - {None}
+        found = [one for one in found if one.get("subject_ref") == ref or _request_of(one) in theirs]
+        if not mac and not found:
+            raise Problem("This subject has no key: it was erased, or nothing of it ever came.", code=Exit.REFUSED)
     if as_json:
         render.print_json(found)
     else:
@@ -256,12 +254,12 @@ class Log:
         return self.target.outputs["AuditBucket"]
 
 
-def subject_mac(target: Target, tenant: str, subject: str) -> str | None:
-    """The digest that stands for a person in the log, or None if they have no key."""
+def named_in_log(target: Target, tenant: str, subject: str) -> tuple[str, str | None]:
+    """What a person is called in the log, and the digest that their requests bear, or None if they have no key."""
     asks = (
         "import json, sys; from adapters import subject_keys as keys; ref = keys.subject_ref(*json.load(sys.stdin)); "
         "item = keys.find(ref) or {}; key = item.get('wrapped_key'); "
-        "print(json.dumps(key and keys.unwrap(ref, key).mac('subject')))"
+        "print(json.dumps([ref, key and keys.unwrap(ref, key).mac('subject')]))"
     )
     # In a process of its own: adapters take their endpoint and their tables from the environment.
     environment = os.environ | {
@@ -285,7 +283,8 @@ def subject_mac(target: Target, tenant: str, subject: str) -> str | None:
     )
     if asked.returncode:
         raise Problem(f"The subject's key cannot be read: {asked.stderr.strip().splitlines()[-1]}", code=Exit.REFUSED)
-    return json.loads(asked.stdout)
+    ref, mac = json.loads(asked.stdout)
+    return ref, mac
 
 
 def _key_of(target: Target) -> bytes:
@@ -351,6 +350,10 @@ def _hour_in(name: str) -> str:
 
 def _where(flaw: dict) -> str:
     return f"{flaw['file']}, line {flaw['line']}," if flaw["line"] else flaw["file"]
+
+
+def _request_of(record: dict) -> tuple[str, str] | None:
+    return (record["tenant"], record["request_id"]) if {"tenant", "request_id"} <= record.keys() else None
 
 
 def _facts(record: dict) -> str:

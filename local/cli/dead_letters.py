@@ -221,9 +221,8 @@ def _replay_batch(target: Target, batch: dict, reader: str) -> str:
         for start in range(0, len(keys), 100):
             _announce(target, {"replay": keys[start : start + 100]})
         return f"no longer in the stream (24 h): {len(keys)} outcomes of that time announced from the table"
-    hand_over = _record if is_audit else _announce
     for chunk in _chunks(records):
-        hand_over(target, {"Records": chunk})
+        _invoke(target, reader or target.outputs["PublishOutcomeFunctionName"], {"Records": chunk})
     return f"{len(records)} records {'recorded' if is_audit else 'announced'}"
 
 
@@ -318,21 +317,19 @@ def _minutes_off(moment: str, minutes: int) -> str:
 
 
 def _announce(target: Target, payload: dict) -> str:
-    if _invoke(target, "PublishOutcome", payload).get("batchItemFailures"):
-        raise NotReplayed("PublishOutcome could not publish it now; its log says why")
+    _invoke(target, target.outputs["PublishOutcomeFunctionName"], payload)
     return "announced"
 
 
 def _record(target: Target, payload: dict) -> str:
-    _invoke(target, "RecordAudit", payload)
+    _invoke(target, target.outputs["RecordAuditFunctionName"], payload)
     return "recorded"
 
 
-def _invoke(target: Target, name: str, payload: dict) -> dict:
-    answer = target.client("lambda").invoke(
-        FunctionName=target.outputs[f"{name}FunctionName"], Payload=json.dumps(payload).encode()
-    )
+def _invoke(target: Target, name: str, payload: dict) -> None:
+    answer = target.client("lambda").invoke(FunctionName=name, Payload=json.dumps(payload).encode())
     said = json.loads(answer["Payload"].read() or b"null") or {}
     if answer.get("FunctionError"):
         raise NotReplayed(f"{name} failed: {said.get('errorType')}: {said.get('errorMessage')}")
-    return said
+    if said.get("batchItemFailures"):
+        raise NotReplayed(f"{name} could not take it now; its log says why")

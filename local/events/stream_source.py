@@ -83,7 +83,10 @@ class StreamSource:
             self._position = end
 
     def _wants(self, record: dict[str, Any]) -> bool:
-        return not self._filters or any(each.matches_event(_plain(record)) for each in self._filters)
+        if not self._filters:
+            return True
+        plain = _plain(record)
+        return any(each.matches_event(plain) for each in self._filters)
 
     def _handle(self, records: list[dict[str, Any]]) -> None:
         """Try a batch until it succeeds or is given up; what is left of it is tried on its own."""

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from local.cli import app
 from local.cli.announcements import listening
+from local.cli.dead_letters import _tell_gap
 from local.cli.questions import OWN_QUESTIONS, read_details, read_question
 from local.cli.scoring import Share
 from local.cli.target import ROOT, Target, embedded
@@ -24,6 +25,7 @@ COMMANDS = (
     "demo up send requests request reviews review plant calibrate incidents incident report-incident outputs faults "
     "replay-dlq"
 ).split()
+AUDIT = ("verify", "search", "seal", "export-key")
 BULWARK = [sys.executable, "-c", "from local.cli import main; main()"]
 ANSWERED = {"RELEASED", "HELD"}
 
@@ -102,7 +104,14 @@ def outcome(told: Callable[..., object], request_id: str, *statuses: str) -> dic
 
 @pytest.mark.parametrize(
     "command",
-    [*([name] for name in COMMANDS), ["policy", "deploy"], ["policy", "show"], ["mode", "set"], ["mode", "clear"]],
+    [
+        *([name] for name in COMMANDS),
+        ["policy", "deploy"],
+        ["policy", "show"],
+        ["mode", "set"],
+        ["mode", "clear"],
+        *(["audit", name] for name in AUDIT),
+    ],
 )
 def test_every_command_teaches_by_example_and_says_what_its_exit_codes_mean(command):
     help_text = CliRunner().invoke(app, [*command, "--help"]).stdout
@@ -364,6 +373,24 @@ def test_the_dead_letter_queue_is_replayed_and_what_cannot_be_stays(sent, told, 
     park(target, "no json", kind="event", reason="broken")
     park(target, {"id": "e", "detail_ref": "events/gone.json"}, kind="event", reason="States.Timeout")
 
+    reader = f"arn:aws:lambda:us-east-1:123456789012:function:{target.outputs['RecordAuditFunctionName']}"
+    given_up = {"condition": "RecordAgeExceeded", "functionArn": reader}
+    park(target, {"requestContext": given_up, "DDBStreamBatchInfo": batch})
+    admitted = {
+        "status": "ADMITTED",
+        "tenant": "acme",
+        "request_id": "replayed-4711",
+        "admitted_at": "2026-11-25T08:00Z",
+    }
+    change = {
+        "event_id": "e-4711",
+        "sequence": "4711",
+        "source": "requests",
+        "at": "2026-11-25T08:00Z",
+        "new": admitted,
+    }
+    park(target, {"audit": change}, kind="audit", reason="KeyError")
+
     looked_at = told("replay-dlq", "--dry-run")
     with listening(target) as announced:
         replayed = told("replay-dlq", ends=1)
@@ -379,11 +406,43 @@ def test_the_dead_letter_queue_is_replayed_and_what_cannot_be_stays(sent, told, 
     )
     assert by_reason["SDK_CLIENT_ERROR; too large"]["result"].startswith("started by reference as ")
     assert by_reason["RetryAttemptsExhausted"]["result"] == f"{last + 1} records announced"
+    assert by_reason["RecordAgeExceeded"]["result"] == f"{last + 1} records recorded"
+    assert by_reason["KeyError"]["result"] == "recorded"
+    assert [one["action"] for one in told("audit", "search", "--request", "replayed-4711")] == ["REQUEST_ADMITTED"]
     assert "events/gone.json has expired" in by_reason["States.Timeout"]["result"]
     assert announced.requests() >= {alone, in_batch}
     assert outcome(told, "parked-1", "COMPLETED", "HELD")
     assert outcome(told, "parked-2", "COMPLETED", "HELD")
     assert len(told("replay-dlq", "--dry-run")) == 2
+
+
+def test_what_the_audit_log_lacks_for_good_is_told_in_it(told, target):
+    batch = {
+        "streamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/requests/stream/1",
+        "startSequenceNumber": "7",
+        "batchSize": 3,
+        "approximateArrivalOfFirstRecord": "2026-11-23T08:00:00.000Z",
+        "approximateArrivalOfLastRecord": "2026-11-23T08:01:00.000Z",
+    }
+
+    assert _tell_gap(target, batch).endswith("lacks 3 changes")
+
+    wait_for(lambda: bool(told("audit", "search", "--action", "AUDIT_GAP")))
+    [gap] = told("audit", "search", "--action", "AUDIT_GAP")
+    assert (gap["facts"]["source"], gap["facts"]["changes"]) == ("requests", "3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "ends"),
+    [
+        (["verify", "--head", "x"], "NUMBER:SHA256", 2),
+        (["verify", "--since", "yesterday"], "is no moment", 2),
+        (["verify", "--public-key", __file__], "cannot be read", 2),
+        (["search", "--subject", "acme", "nobody"], "has no key", 4),
+    ],
+)
+def test_what_the_audit_log_is_asked_wrongly_is_said(bulwark, arguments, says, ends):
+    assert says in bulwark("audit", *arguments, ends=ends).output
 
 
 # --- the policy ------------------------------------------------------------------------------------

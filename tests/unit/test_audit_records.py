@@ -238,6 +238,23 @@ def test_who_may_not_look_leaves_none(call, open_review, control):
     assert not [item for item in control.scan()["Items"] if item["control_key"].startswith("audit#")]
 
 
+def test_a_note_s_sentence_stays_out_of_the_log(control):
+    facts = {
+        "subject_ref": "5a",
+        "reason": f"{CANARY} asked us to",
+        "count": 3,
+        "stores": ["a", f"b {CANARY}"],
+        "why": "LAW",
+    }
+    audit_notes.leave("HOLD_SET", "operator-1", NOW, "note-1", **facts)
+    [note] = control.scan()["Items"]
+
+    [record] = told(CONTROL, note)
+
+    assert (record["actor"], record["subject_ref"]) == ("operator-1", "5a")
+    assert record["facts"] == {"count": 3, "why": "LAW", "left_out": ["reason", "stores"]}
+
+
 WORDY = st.sampled_from(
     "payload payload_ref answer answer_ref retrieved message field user_id subject_id session_id subject_ref "
     "task_token comment draft signals review sweep body_digest requested_by claimed_by_name reports".split()

@@ -160,3 +160,12 @@ def test_a_stored_watch_is_the_watch(look):
     again = incidents_table.find_watch(USE_CASE)
     assert json.dumps(again.state) == json.dumps(watch.state)
     assert (again.release, again.incidents, again.version) == (watch.release, watch.incidents, watch.version)
+
+
+def test_what_changes_about_an_incident_leaves_a_note_for_the_audit_log_once(look, control):
+    look({"words": "bulwark-DeadLetters"})
+    look({"words": "bulwark-DeadLetters"})
+
+    [note] = [item for item in control.scan()["Items"] if item["control_key"].startswith("audit#")]
+    assert (note["action"], note["actor"]) == ("INCIDENT_OPENED", "bulwark")
+    assert note["facts"].keys() == {"incident_id", "use_case", "type", "severity"}

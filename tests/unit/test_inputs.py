@@ -116,7 +116,7 @@ def run(path: Path, template: dict, context) -> dict | None:
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
-def test_each_input_is_one_its_handler_takes(path, world, case, erasure, template, context, requests):
+def test_each_input_is_one_its_handler_takes(path, world, case, erasure, template, context, requests, control):
     if path.stem in ("AdmitRequestFunction", "AssessAnswerFunction", "RecordFailureFunction"):
         requests.delete_item(Key={"request_key": world["request_key"]})
     if path.stem in ("AssessAnswerFunction", "RecordFailureFunction"):
@@ -144,6 +144,8 @@ def test_each_input_is_one_its_handler_takes(path, world, case, erasure, templat
         assert INCIDENT_ID in result["body"]
     if path.stem == "AnswerIncidentFunction":
         assert incidents_table.find_case(INCIDENT_ID).answer == "restore"
+        [note] = [item for item in control.scan()["Items"] if item["control_key"].startswith("audit#")]
+        assert note["action"] == "INCIDENT_ANSWERED" and note["facts"]["incident_id"] == INCIDENT_ID
     if path.stem == "StepMitigationFunction":
         assert (result["phase"], result["ask"]) == ("HOLDING", "REPORTED"), "no metric shows it"
     if path.stem == "WriteDigestFunction":

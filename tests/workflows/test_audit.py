@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from local.cli import app
-from local.cli.audit import Log, check
+from local.cli.audit import Log, check, named_in_log
 from local.cli.target import started
 
 from .conftest import Bulwark, wait_for
@@ -154,6 +154,21 @@ def test_the_log_holds_no_word_and_no_token_and_is_found_and_verified_by_command
 def scan(bulwark: Bulwark, table: str) -> list[dict]:
     pages = bulwark.cloud.client("dynamodb").get_paginator("scan").paginate(TableName=bulwark.outputs[table])
     return [item for page in pages for item in page["Items"]]
+
+
+def test_a_person_is_found_by_their_key_and_what_was_done_about_them_without_it(bulwark, bulwark_says):
+    person = f"person-{uuid.uuid4().hex}"
+    ref, mac = named_in_log(started(bulwark.cloud), "acme", person)
+    assert mac is None
+    note = {"control_key": {"S": f"audit#{person}"}, "action": {"S": "HOLD_SET"}, "actor": {"S": "someone"}}
+    note |= {"at": {"S": "2026-11-25T08:00:00.000Z"}, "facts": {"M": {"subject_ref": {"S": ref}}}}
+    bulwark.cloud.client("dynamodb").put_item(TableName=bulwark.outputs["ControlTable"], Item=note)
+
+    wait_for(lambda: "HOLD_SET" in {one["action"] for one in records(bulwark)}, "the note in the log")
+
+    [found] = json.loads(bulwark_says("search", "--subject", "acme", person, "--json"))
+    assert (found["action"], found["actor"]) == ("HOLD_SET", "someone")
+    bulwark_says("search", "--subject", "acme", "nobody", ends=4)
 
 
 def test_what_is_changed_in_the_bucket_is_told_by_command(bulwark, bulwark_says):
