@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.payloads import PayloadGone
 from domain.callers import Caller, Forbidden
+from domain.errors import SubjectClosed, SubjectErased
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
 DEFAULT_LIMIT, MAX_LIMIT = 25, 100
@@ -37,8 +38,12 @@ def answers(function: Callable[[dict, Caller], dict]) -> Callable[[dict, LambdaC
             return unless_known(event, function(event, caller))
         except Forbidden as error:
             return respond(403, {"error": {"code": "FORBIDDEN", "message": str(error)}})
-        except PayloadGone:
-            return respond(410, {"error": {"code": "GONE", "message": "Its texts are past their retention, and gone."}})
+        except (PayloadGone, SubjectErased):
+            message = "Its texts are past their retention, or their subject was erased."
+            return respond(410, {"error": {"code": "GONE", "message": message}})
+        except SubjectClosed:
+            message = "The request's subject is being erased; send it again in a while."
+            return respond(503, {"error": {"code": "UNAVAILABLE", "message": message}}, {"retry-after": "5"})
         except RequestRefused as refusal:
             return respond(400, {"error": {"code": refusal.reason, "message": refusal.message, "field": refusal.field}})
         except Refused as refused:

@@ -1,6 +1,6 @@
 """How a request's record looks to a caller over HTTP."""
 
-from adapters import payloads
+from adapters import payloads, subject_keys
 from domain.requests import Reason, Status
 
 STATUS_OF_REASON = {
@@ -25,7 +25,7 @@ def view_of(record: dict, user_id: str) -> dict:
     """A request's state; to its owner the answer too, once it is released."""
     shown = {name: record[name] for name in _SHOWN if name in record}
     if record["status"] == Status.COMPLETED and user_id == record.get("user_id"):
-        shown["answer"] = payloads.text_of(record, "answer")
+        shown["answer"] = payloads.text_of(record, "answer", subject_keys.of(record))
     return shown
 
 

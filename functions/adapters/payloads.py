@@ -1,14 +1,18 @@
-"""Large texts: kept beside their record while small, in the payload bucket above that."""
+"""Words: sealed under their subject's key, beside their record while small, in the payload bucket above that."""
 
 import hashlib
 import os
 import uuid
+from datetime import UTC, datetime
 
 import boto3
 from botocore.exceptions import ClientError
 
-# An item is written and read whole at a unit per KiB; from some 32 KiB on an object is cheaper.
-INLINE_BYTES = 32 * 1024
+from adapters.subject_keys import SubjectKey
+
+# An item is written and read whole at a unit per KiB; from some 32 KiB on, which is what this much is once sealed, an
+# object is cheaper.
+INLINE_BYTES = 24 * 1024
 
 # Who may not list a bucket is told AccessDenied of what is not in it.
 GONE = ("NoSuchKey", "AccessDenied")
@@ -20,21 +24,48 @@ class PayloadGone(Exception):
     """The object a record refers to is not there, and no later try will find it."""
 
 
-def keep(name: str, request_key: str, text: str) -> dict[str, str]:
-    """The attributes that hold a text: itself under `name`, or where it was put under `name`_ref."""
-    data = text.encode()
-    if len(data) <= INLINE_BYTES:
-        return {name: text}
-    # The digest makes a repeat write the same object; the hash keeps ids, which a tenant chose, out of the key.
-    owner, digest = (hashlib.sha256(part).hexdigest() for part in (request_key.encode(), data))
-    return {f"{name}_ref": put(f"requests/{owner}/{name}-{digest[:16]}.json", data)}
+def is_small(text: str) -> bool:
+    """Whether a text is kept beside its record."""
+    return len(text.encode()) <= INLINE_BYTES
 
 
-def text_of(record: dict, name: str) -> str | None:
-    """The text that keep() kept in a record."""
-    if ref := record.get(f"{name}_ref"):
-        return get(ref).decode()
-    return record.get(name)
+def keep(name: str, request_key: str, text: str, key: SubjectKey, expires_at: float) -> dict[str, str]:
+    """The attributes that hold a text: itself, sealed, under `name`, or where it was put under `name`_ref."""
+    if is_small(text):
+        return {name: key.seal(text, _place(name, request_key))}
+    return {f"{name}_ref": keep_apart(name, request_key, text, key, expires_at)}
+
+
+def answer(request_key: str, text: str, key: SubjectKey, expires_at: float) -> dict[str, str]:
+    """The attributes that hold an answer, and prove to the audit log which one it was."""
+    return {"answer_mac": key.mac(text), **keep("answer", request_key, text, key, expires_at)}
+
+
+def keep_apart(name: str, request_key: str, text: str, key: SubjectKey, expires_at: float) -> str:
+    """Put a text, sealed, into the bucket, whatever its size; gives its reference."""
+    day = datetime.fromtimestamp(int(expires_at), UTC).date()
+    # The hash keeps ids, which a tenant chose, out of the name. The digest, which tells nothing without the key, lets
+    # a repeat write the same object.
+    owner = hashlib.sha256(request_key.encode()).hexdigest()
+    sealed = key.seal(text, _place(name, request_key))
+    return put(f"requests/{day}/{owner}/{name}-{key.mac(text)[:16]}.json", sealed.encode())
+
+
+def text_of(record: dict, name: str, key: SubjectKey, request_key: str = "") -> str | None:
+    """The text that keep() kept in a record, or in a part of one that does not name its request itself.
+
+    Raises PayloadGone or SubjectErased.
+    """
+    ref = record.get(f"{name}_ref")
+    sealed = get(ref).decode() if ref else record.get(name)
+    if sealed is None:
+        return None
+    return key.open(sealed, _place(name, request_key or record["request_key"]))
+
+
+def _place(name: str, request_key: str) -> str:
+    # A draft is the answer that it was before an edit took its place.
+    return f"{request_key}/{'answer' if name == 'draft' else name}"
 
 
 def put_event(body: bytes) -> str:

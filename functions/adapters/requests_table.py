@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from adapters import payloads
+from adapters import payloads, subject_keys
 from adapters.clock import iso
 from adapters.dynamodb import ConditionFailed, client, get, put, transact, update
 from adapters.paging import merged_page
+from adapters.subject_keys import SubjectKey
+from domain.errors import TableContended
 from domain.limits import LimitShard
 from domain.policy import Policy, UseCase
 from domain.requests import Request, RequestRefused, Status
@@ -22,6 +24,8 @@ OUTCOME_SHARDS = 4
 # How long a held answer may wait for its review to open before the sweeper opens it.
 REVIEW_START_SECONDS = 120
 DAY_SECONDS = 86_400
+# A subject's key is met anew at each: it was not known, it was erased, it came again.
+KEY_ATTEMPTS = 4
 # Behind every position, which begins with a moment.
 LAST = "~"
 _SWEEP = ("sweep", "sweep_at")
@@ -50,9 +54,18 @@ class LimitReached(Exception):
 
 
 def claim(
-    request: Request, use_case: UseCase, shard: LimitShard, policy: Policy, execution_name: str, now: float
+    request: Request,
+    use_case: UseCase,
+    shard: LimitShard,
+    policy: Policy,
+    execution_name: str,
+    now: float,
+    event_ref: str | None = None,
 ) -> Claim:
-    """Claim a request id once and count it against its tenant's limits, in one transaction."""
+    """Claim a request id once and count it against its tenant's limits, in one transaction.
+
+    Raises LimitReached, or SubjectClosed while the request's subject is being erased.
+    """
     record = {
         **_identity(request),
         "execution_name": execution_name,
@@ -62,11 +75,11 @@ def claim(
         "in_flight_key": shard.in_flight_key,
         "expires_at": int(now) + use_case.request_days * DAY_SECONDS,
         **_sweep_attributes(request.key, now + policy.request_deadline_seconds),
-        **payloads.keep("payload", request.key, request.body),
     }
+    if event_ref:
+        record["event_ref"] = event_ref
     limits = os.environ["CONTROL_TABLE"]
-    actions = [
-        put(_table(), record, "request_key"),
+    counted = [
         update(
             limits,
             {"control_key": shard.rate_key},
@@ -84,12 +97,44 @@ def claim(
         ),
     ]
     try:
-        transact(actions)
+        return Claim(True, _put_sealed(request, record, {"payload": request.body}, counted, now))
     except ConditionFailed as failed:
         if failed.index == 0:
             return _claimed(failed.item, execution_name)
         raise LimitReached("rate" if failed.index == 1 else "in_flight") from failed
-    return Claim(True, record)
+
+
+def _put_sealed(request: Request, record: dict, texts: dict[str, str], others: list[dict], now: float) -> dict:
+    """Put a request's record with its texts sealed under its subject's key, and do the other actions; gives the record.
+
+    Raises ConditionFailed with 0 if there is a record already, or with another action's number.
+    """
+    ref = record["subject_ref"]
+    # A large text is put before the transaction that tells whether it is under the right key; and of a tenant's
+    # requests without a subject, many at once would make their first key.
+    if not request.subject_id or not all(map(payloads.is_small, texts.values())):
+        subject_keys.look_up(ref)
+    for _ in range(KEY_ATTEMPTS):
+        key, made_sure = subject_keys.to_seal_with(request.tenant, request.subject_id, now)
+        sealed = record | _sealed(request, texts, key, record["expires_at"])
+        try:
+            transact([put(_table(), sealed, "request_key"), *others, *made_sure])
+        except ConditionFailed as failed:
+            if failed.index <= len(others):
+                raise
+            subject_keys.take_in(ref, failed.item)
+        else:
+            subject_keys.remember(key)
+            return sealed
+    raise TableContended(f"{KEY_ATTEMPTS} attempts met another key of the same subject")
+
+
+def _sealed(request: Request, texts: dict[str, str], key: SubjectKey, expires_at: int) -> dict:
+    """The texts as the record has them, and by what the audit log may prove them while the key is there."""
+    kept = {"subject_mac": key.mark, "body_mac": key.mac(request.body)}
+    for name, text in texts.items():
+        kept |= payloads.keep(name, request.key, text, key, expires_at)
+    return kept
 
 
 def refuse(refusal: RequestRefused, record: dict, execution_name: str, now: float, keep_days: int) -> Claim:
@@ -117,11 +162,10 @@ def refuse(refusal: RequestRefused, record: dict, execution_name: str, now: floa
     return Claim(True, item)
 
 
-def plant(request: Request, review: dict, kept: dict, keep_days: int, now: float) -> bool:
+def plant(request: Request, review: dict, answer: str, keep_days: int, now: float) -> bool:
     """Record what a planted review is about: no outcome, so nobody hears of it; False if the id is taken."""
-    item = {
+    record = {
         **_identity(request),
-        **kept,
         "status": PLANTED,
         "admitted_at": iso(now),
         "review": as_item(review),
@@ -129,8 +173,8 @@ def plant(request: Request, review: dict, kept: dict, keep_days: int, now: float
         **_sweep_attributes(request.key, now + REVIEW_START_SECONDS),
     }
     try:
-        client.put_item(**put(_table(), item, "request_key")["Put"])
-    except client.exceptions.ConditionalCheckFailedException:
+        _put_sealed(request, record, {"payload": request.body, "answer": answer}, [], now)
+    except ConditionFailed:
         return False
     return True
 
@@ -283,7 +327,11 @@ def _identity(request: Request) -> dict:
         "user_id": request.user_id,
         "session_id": request.session_id,
         "subject_id": request.subject_id,
+        "subject_ref": subject_keys.subject_ref(request.tenant, request.subject_id),
     }
+    if request.user_id and request.user_id != request.subject_id:
+        # Who asks about somebody else is a person to be found, too.
+        known["user_ref"] = subject_keys.subject_ref(request.tenant, request.user_id)
     return {name: value for name, value in known.items() if value is not None}
 
 

@@ -2,9 +2,10 @@
 
 import json
 
-from adapters import payloads, requests_table, reviews_table
+from adapters import payloads, requests_table, reviews_table, subject_keys
 from adapters.clock import iso
 from adapters.http import Refused
+from adapters.subject_keys import SubjectKey
 from domain.callers import Caller
 from domain.grounding import marked_sentences
 from domain.reviews import Tier, actions_of, is_claimed, is_own, opinions_for, silence_means
@@ -42,12 +43,13 @@ def visible_review(review_id: str, caller: Caller) -> tuple[dict, dict]:
 
 def item_of(review: dict, request: dict, caller: Caller, now: float) -> dict:
     """Everything a person needs to decide on a review."""
-    body = json.loads(payloads.text_of(request, "payload") or "{}")
-    retrieved = json.loads(payloads.text_of(request, "retrieved") or "[]")
+    key = subject_keys.of(review)
+    body = json.loads(payloads.text_of(request, "payload", key) or "{}")
+    retrieved = json.loads(payloads.text_of(request, "retrieved", key) or "[]")
     passages = body.get("passages", []) + [
         {"id": f"retrieved-{number}", "text": text} for number, text in enumerate(retrieved, 1)
     ]
-    draft = reviews_table.draft_of(review, request)
+    draft = reviews_table.draft_of(review, request, key)
     shown = summary_of(review, caller, now) | {
         "query": body.get("query", ""),
         "history": body.get("history", []),
@@ -55,13 +57,13 @@ def item_of(review: dict, request: dict, caller: Caller, now: float) -> dict:
         "draft": draft,
         "sentences": marked_sentences(draft, (passage["text"] for passage in passages)),
         "silence": _silence_of(review),
-        "opinions": [_opinion(each) for each in opinions_for(review)],
+        "opinions": [_opinion(each, review, key) for each in opinions_for(review)],
         "shown_digest": reviews_table.digest_of(review, request, draft),
         "may": actions_of(review, caller),
     }
     if not review["blind"]:
         shown |= {name: request[name] for name in ("model", "signals", "findings") if name in request}
-    if edited := payloads.text_of(review, "answer"):
+    if edited := payloads.text_of(review, "answer", key):
         shown["edited"] = edited
     return shown
 
@@ -72,10 +74,9 @@ def _silence_of(review: dict) -> dict:
     return {"at": review["due_at"], "then": Tier.LEAD if to_lead else silence_means(review, review["on_silence"])}
 
 
-def _opinion(verdict: dict) -> dict:
-    shown = {
-        name: verdict[name] for name in ("tier", "decision", "reason_code", "comment", "given_at") if name in verdict
-    }
-    if edited := payloads.text_of(verdict, "answer"):
-        shown["edited"] = edited
+def _opinion(verdict: dict, review: dict, key: SubjectKey) -> dict:
+    shown = {name: verdict[name] for name in ("tier", "decision", "reason_code", "given_at") if name in verdict}
+    for name, text in (("comment", "comment"), ("edited", "answer")):
+        if said := payloads.text_of(verdict, text, key, review["request_key"]):
+            shown[name] = said
     return shown

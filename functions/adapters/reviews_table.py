@@ -6,10 +6,11 @@ Every write names the version it was decided on, so that the rules of domain/rev
 import os
 from collections.abc import Callable
 
-from adapters import payloads, quality_table, requests_table
+from adapters import payloads, quality_table, requests_table, subject_keys
 from adapters.clock import epoch, iso
 from adapters.dynamodb import ConditionFailed, client, get, transact, update
 from adapters.requests_table import DAY_SECONDS, LAST
+from adapters.subject_keys import SubjectKey
 from domain.callers import Caller
 from domain.errors import ReviewNotHeld, TableContended
 from domain.reviews import (
@@ -78,8 +79,11 @@ def _write(review_id: str, review: dict | None, changed: Change, others: tuple[d
         raise ConditionFailed(0, None) from error
 
 
-def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, requested_by: list[str], now: float) -> dict:
+def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request: dict, now: float) -> dict:
     """Put a review in its queue for a tier; raises MovedOn, or ReviewNotHeld if no request waits for it."""
+    # Whose request it is stays out of the workflow's history, which cannot be erased: the request tells.
+    requested_by = sorted({request[name] for name in ("user_id", "subject_id") if name in request})
+    whose = {name: request[name] for name in ("subject_ref", "subject_mac") if name in request}
     due = now + sla_seconds
     # Risk goes first by a head start, not by a class of its own: whatever waits, its turn comes.
     position = f"{iso(due - review['head_start_seconds'])}#{review['review_id']}"
@@ -90,6 +94,7 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request
     first = {name: review[name] for name in kept if name in review} | {
         "confidence": requests_table.decimal(review["confidence"]),
         "audit_share": requests_table.decimal(review["audit_share"]),
+        **whose,
         "requested_by": requested_by,
         "expires_at": int(now) + review["review_days"] * DAY_SECONDS,
     }
@@ -105,17 +110,18 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request
 
 def decide(review: dict, request: dict, caller: Caller, decision: ReviewDecision, now: float) -> dict:
     """Store a verdict, its place in the giver's history, and when the sweeper looks after it; raises ReviewConflict."""
-    answer = payloads.keep("answer", review["request_key"], decision.answer) if decision.answer else {}
+    key = subject_keys.of(review)
+    words = _words_of(review, request, decision, key)
     # An edit takes the draft's place with the request: what it was is kept here, to show what changed.
     kept = {f"draft{suffix}": request[f"answer{suffix}"] for suffix in ("", "_ref") if f"answer{suffix}" in request}
     # Read once: while a verdict can still be given, the draft is the same in whatever state the review is found.
-    draft = draft_of(review, request)
+    draft = draft_of(review, request, key)
 
     def rule(found: dict | None) -> Change:
         found = found or review
         shown, seconds = digest_of(found, request, draft), _seconds_with(found, now)
-        changed = give_verdict(found, caller, decision, shown, answer, seconds, iso(now))
-        return Change(changed.set | kept, changed.remove) if answer else changed
+        changed = give_verdict(found, caller, decision, shown, words, seconds, iso(now))
+        return Change(changed.set | kept, changed.remove) if decision.answer else changed
 
     others = [_history(review, caller, decision, now)]
     if "next" in rule(review).set:  # what stays in its queue has no workflow to be resumed
@@ -126,15 +132,23 @@ def decide(review: dict, request: dict, caller: Caller, decision: ReviewDecision
         raise ReviewConflict("ALREADY_DECIDED", "The request has come to its end meanwhile.") from failed
 
 
-def draft_of(review: dict, request: dict) -> str:
+def _words_of(review: dict, request: dict, decision: ReviewDecision, key: SubjectKey) -> dict:
+    """The attributes that hold an edited answer and a comment, for as long as either record may show them."""
+    kept, until = {}, max(review["expires_at"], request.get("expires_at", 0))
+    if decision.answer:
+        kept |= payloads.answer(review["request_key"], decision.answer, key, until)
+    if decision.comment:
+        kept |= payloads.keep("comment", review["request_key"], decision.comment, key, until)
+    return kept
+
+
+def draft_of(review: dict, request: dict, key: SubjectKey) -> str:
     """The answer under review: kept with the review once an edit has taken its place with the request."""
-    return payloads.text_of(review, "draft") or payloads.text_of(request, "answer") or ""
+    return payloads.text_of(review, "draft", key) or payloads.text_of(request, "answer", key) or ""
 
 
-def digest_of(review: dict, request: dict, draft: str | None = None) -> str:
-    """The digest of what a review shows now; who has read its draft already passes it on."""
-    if draft is None:
-        draft = draft_of(review, request)
+def digest_of(review: dict, request: dict, draft: str) -> str:
+    """The digest of what a review shows now."""
     return shown_digest(review, request.get("body_digest", ""), draft)
 
 
@@ -200,7 +214,7 @@ def close(review: dict, request_key: str, now: float) -> bool:
             "decided_by": ruling.decided_by,
             "reason": ruling.reason,
             "message": ruling.message,
-            **{name: review[name] for name in ("answer", "answer_ref") if name in review},
+            **{name: review[name] for name in ("answer", "answer_ref", "answer_mac") if name in review},
         }
         ended = requests_table.close_held(
             request_key, ruling.status, {name: value for name, value in attributes.items() if value is not None}

@@ -9,15 +9,17 @@ import hmac
 import os
 from base64 import b64decode, b64encode
 from collections import OrderedDict
+from collections.abc import Iterable
 from functools import cached_property
 
 import boto3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters import clock
 from adapters.clock import iso
-from adapters.dynamodb import client, get, update
-from domain.errors import SubjectErased, SubjectHeld
+from adapters.dynamodb import client, get, get_many, put, update
+from domain.errors import SubjectClosed, SubjectErased, SubjectHeld
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -25,17 +27,19 @@ ROOT = "root"
 SEALED = "sealed:1:"
 # So many subjects a process remembers.
 MOST_REMEMBERED = 10_000
+# So long it opens words with what it remembers; after that it asks whether the key is still there.
+OPENED_FROM_MEMORY_SECONDS = 60
 
 kms = boto3.client("kms")
 _root: tuple[str, bytes] | None = None  # of which table, and the key
-_remembered: OrderedDict[str, tuple["SubjectKey", int]] = OrderedDict()
+_remembered: OrderedDict[str, tuple["SubjectKey", float]] = OrderedDict()  # with when it was seen last
 
 
 class SubjectKey:
     """A subject's key in the clear: seals and opens texts, and makes digests that say nothing without it."""
 
-    def __init__(self, ref: str, key: bytes):
-        self.ref, self._key = ref, key
+    def __init__(self, ref: str, key: bytes, wrapped: str = ""):
+        self.ref, self._key, self.wrapped = ref, key, wrapped
 
     def seal(self, text: str, place: str) -> str:
         """The text, to be read with this key and for the same place (what the text is, and whose) alone."""
@@ -45,15 +49,20 @@ class SubjectKey:
 
     def open(self, sealed: str, place: str) -> str:
         """What was sealed; raises SubjectErased if it was under another key, which then is gone."""
-        data = b64decode(sealed.removeprefix(SEALED))
         try:
+            data = b64decode(sealed.removeprefix(SEALED))
             return self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise SubjectErased(self.ref) from error
 
     def mac(self, text: str) -> str:
         """A digest (HMAC-SHA-256) that ties a record to a text, and tells nothing once the key is gone."""
         return hmac.digest(self._derived, text.encode(), "sha256").hex()
+
+    @cached_property
+    def mark(self) -> str:
+        """What each record carries of its key: who was erased and came again has another one."""
+        return self.mac("subject")
 
     @cached_property
     def _cipher(self) -> AESGCM:
@@ -84,16 +93,23 @@ def create(ref: str, tenant: str, now: float) -> tuple[SubjectKey, dict]:
         "version": 1,
         "created_at": iso(now),
     }
-    return SubjectKey(ref, key), item
+    return SubjectKey(ref, key, item["wrapped_key"]), item
 
 
 def unwrap(ref: str, wrapped_key: str) -> SubjectKey:
     """The key in the clear; raises SubjectErased where it is not this subject's."""
     data = b64decode(wrapped_key)
     try:
-        return SubjectKey(ref, _wrapper().decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], ref.encode()))
+        key = _wrapper().decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], ref.encode())
     except InvalidTag as error:
         raise SubjectErased(ref) from error
+    return SubjectKey(ref, key, wrapped_key)
+
+
+def carried(subject: dict) -> SubjectKey:
+    """The key that a request's plan carries with it, as `ref` and `wrapped_key`."""
+    key = remembered(subject["ref"])
+    return key if key and key.wrapped == subject["wrapped_key"] else unwrap(subject["ref"], subject["wrapped_key"])
 
 
 def find(ref: str) -> dict | None:
@@ -101,15 +117,77 @@ def find(ref: str) -> dict | None:
     return get(_table(), {"subject_ref": ref})
 
 
-def remembered(ref: str) -> tuple[SubjectKey, int] | None:
-    """The key and the version of its item as this process saw them last; whoever writes has to check the version."""
+def ref_of(record: dict) -> str:
+    """Whose a record is: its subject's, or else its tenant's."""
+    return record.get("subject_ref") or subject_ref(record["tenant"], None)
+
+
+def of(record: dict) -> SubjectKey:
+    """The key that a record's words are under; raises SubjectErased if it is gone."""
+    if key := _seen_lately(record):
+        return key
+    ref = ref_of(record)
+    item = find(ref)
+    if item is None:
+        forget(ref)
+        raise SubjectErased(ref)
+    return _met(item)
+
+
+def of_many(records: Iterable[dict]) -> dict[str, SubjectKey]:
+    """The keys that records' words are under, by ref_of() each, read together; without those that are gone."""
+    known, unknown = {}, set()
+    for record in records:
+        if key := _seen_lately(record):
+            known[key.ref] = key
+        else:
+            unknown.add(ref_of(record))
+    items = get_many(_table(), [{"subject_ref": ref} for ref in sorted(unknown)], consistent=True)
+    return {ref: key for ref, key in known.items() if ref not in unknown} | {
+        item["subject_ref"]: _met(item) for item in items
+    }
+
+
+def to_seal_with(tenant: str, subject_id: str | None, now: float) -> tuple[SubjectKey, list[dict]]:
+    """A key for new words, and what has to be written with them so that they are under the subject's own one.
+
+    Costs no call. If that action's condition fails, take_in() what stood there, seal anew, and try again.
+    """
+    ref = subject_ref(tenant, subject_id)
+    if key := remembered(ref):
+        # Nobody erases a tenant, whose requests without a subject would all meet at the one item.
+        return key, [_still_there(key)] if subject_id else []
+    key, item = create(ref, tenant, now)
+    return key, [put(_table(), item, "subject_ref")]
+
+
+def take_in(ref: str, item: dict | None) -> None:
+    """Remember what a subject's item is now, if there is one; raises SubjectClosed while they are being erased."""
+    forget(ref)
+    if item is None:
+        return
+    if is_being_erased(item):
+        raise SubjectClosed(ref)
+    _met(item)
+
+
+def look_up(ref: str) -> None:
+    """Know a subject's key before sealing, where sealing under a wrong one would be dear; raises SubjectClosed."""
+    if remembered(ref) is None:
+        take_in(ref, find(ref))
+
+
+def remembered(ref: str) -> SubjectKey | None:
+    """The key as this process saw it last; who seals with it has to check that it is still there."""
     if found := _remembered.get(ref):
         _remembered.move_to_end(ref)
-    return found
+        return found[0]
+    return None
 
 
-def remember(key: SubjectKey, version: int) -> None:
-    _remembered[key.ref] = (key, version)
+def remember(key: SubjectKey) -> None:
+    _remembered[key.ref] = (key, clock.now())
+    _remembered.move_to_end(key.ref)
     if len(_remembered) > MOST_REMEMBERED:
         _remembered.popitem(last=False)
 
@@ -117,6 +195,34 @@ def remember(key: SubjectKey, version: int) -> None:
 def forget(ref: str) -> None:
     """What this process remembers of a subject is not so any more."""
     _remembered.pop(ref, None)
+
+
+def _seen_lately(record: dict) -> SubjectKey | None:
+    key = remembered(ref_of(record))
+    if key is None or clock.now() - _remembered[key.ref][1] >= OPENED_FROM_MEMORY_SECONDS:
+        return None
+    return key if record.get("subject_mac", key.mark) == key.mark else None
+
+
+def _met(item: dict) -> SubjectKey:
+    key = remembered(item["subject_ref"])
+    if key is None or key.wrapped != item["wrapped_key"]:
+        key = unwrap(item["subject_ref"], item["wrapped_key"])
+    remember(key)
+    return key
+
+
+def _still_there(key: SubjectKey) -> dict:
+    """An action that holds if this very key is the subject's: who was erased and came again has another one."""
+    return {
+        "ConditionCheck": {
+            "TableName": _table(),
+            "Key": {"subject_ref": key.ref},
+            "ConditionExpression": "wrapped_key = :mine AND attribute_not_exists(erasure)",
+            "ExpressionAttributeValues": {":mine": key.wrapped},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
 
 
 def is_held(item: dict) -> bool:

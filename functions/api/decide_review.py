@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import payloads, reviews_table, workflows
+from adapters import reviews_table, subject_keys, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
 from adapters.review_view import summary_of, visible_review
@@ -44,12 +44,12 @@ def handler(event: dict, caller: Caller) -> dict:
 
 def _is_given(review: dict, caller: Caller, decision: ReviewDecision) -> bool:
     """Whether the caller's verdict stands already, and is this very one."""
-    wanted = (decision.decision, decision.answer, decision.reason_code)
-    return any(
-        wanted == (given["decision"], payloads.text_of(given, "answer"), given.get("reason_code"))
-        for given in review.get("verdicts", ())
-        if given["person"] == caller.user_id
-    )
+    mine = [given for given in review.get("verdicts", ()) if given["person"] == caller.user_id]
+    if not mine:
+        return False
+    answer = subject_keys.of(review).mac(decision.answer) if decision.answer else None
+    wanted = (decision.decision, answer, decision.reason_code)
+    return any(wanted == (given["decision"], given.get("answer_mac"), given.get("reason_code")) for given in mine)
 
 
 def _refuse(review: dict, caller: Caller, decision: ReviewDecision, conflict: ReviewConflict, moment: float) -> None:

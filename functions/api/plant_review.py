@@ -6,7 +6,7 @@ import uuid
 
 from aws_lambda_powertools import Logger
 
-from adapters import payloads, policy, requests_table, schemas, workflows
+from adapters import policy, requests_table, schemas, workflows
 from adapters.clock import now
 from adapters.http import Refused, answers, body_of, respond
 from domain.callers import Caller
@@ -51,8 +51,7 @@ def handler(event: dict, caller: Caller) -> dict:
         "confidence": 0,
         **plan_review(Kind.PLANTED, use_case, secrets.SystemRandom().random(), 1),
     }
-    kept = payloads.keep("payload", request.key, request.body) | payloads.keep("answer", request.key, answer)
-    if not requests_table.plant(request, review, kept, use_case.review_days, moment):
+    if not requests_table.plant(request, review, answer, use_case.review_days, moment):
         raise Refused(409, "REQUEST_ID_CONFLICT", "This request_id is taken; plant it under another one.")
     # Should this process die here, the sweeper starts the review.
     workflows.start_review(json.loads(json.dumps(review)))

@@ -21,5 +21,13 @@ class SubjectErased(Exception):
     """The key that a text was sealed under is gone, and the text with it."""
 
 
+class SubjectClosed(Exception):
+    """The subject is being erased; a request of theirs finds them open again once that is done."""
+
+
+class CallHeldBack(Exception):
+    """A call met a subject that is being erased: who waits is told at once, and sends it again."""
+
+
 class SubjectHeld(Exception):
     """A legal hold stands: the subject's data may not be erased before it is lifted."""

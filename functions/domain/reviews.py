@@ -300,11 +300,11 @@ def open_tier(
 
 
 def give_verdict(
-    review: dict, caller: Caller, decision: ReviewDecision, shown: str, answer: dict, seconds: int, now_iso: str
+    review: dict, caller: Caller, decision: ReviewDecision, shown: str, words: dict, seconds: int, now_iso: str
 ) -> Change:
     """A person's word on a review, after so many seconds with it, and what follows; raises ReviewConflict.
 
-    `shown` is the digest of what the review shows now, `answer` the attributes that keep an edited answer.
+    `shown` is the digest of what the review shows now, `words` the attributes that keep an edited answer and a comment.
     """
     _check_takeable(review, caller)
     if is_claimed(review, now_iso) and review["claimed_by"] != caller.user_id:
@@ -323,8 +323,7 @@ def give_verdict(
         "given_at": now_iso,
         "seconds": seconds,
         "reason_code": decision.reason_code,
-        "comment": decision.comment,
-        **answer,
+        **words,
     }
     given = {name: value for name, value in given.items() if value is not None}
     verdicts = [*review.get("verdicts", []), given]
@@ -340,7 +339,7 @@ def give_verdict(
         "decision": decision.decision,
         "decided_by": caller.user_id,
         "decided_at": now_iso,
-        **{name: given[name] for name in ("reason_code", "answer", "answer_ref") if name in given},
+        **{name: given[name] for name in ("reason_code", "answer", "answer_ref", "answer_mac") if name in given},
     }
     return Change(changed, (*_CLAIM, *_QUEUE))
 

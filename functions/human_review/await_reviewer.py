@@ -13,11 +13,9 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> None:
     review, tier, token, moment = event["review"], event["tier"], event["task_token"], now()
-    # Whose request it is stays out of the workflow's history, which cannot be erased.
     request = requests_table.find(review["request_key"]) or {}
-    requested_by = sorted({request[name] for name in ("user_id", "subject_id") if name in request})
     try:
-        reviews_table.open_for(review, tier, token, event["sla_seconds"], requested_by, moment)
+        reviews_table.open_for(review, tier, token, event["sla_seconds"], request, moment)
     except MovedOn as moved:
         # Somebody gave a verdict while the last token ran out: go straight on to where that leads.
         workflows.resume_review(token, moved.next)

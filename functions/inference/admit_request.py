@@ -5,11 +5,13 @@ import json
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import answers_table, modes_table, payloads, policy, requests_table, schemas
+from adapters import answers_table, modes_table, payloads, policy, requests_table, schemas, subject_keys
 from adapters.clock import iso, now
+from adapters.payloads import PayloadGone
 from adapters.requests_table import Claim, LimitReached
 from domain.answers import answer_key
 from domain.confidence import query_signals
+from domain.errors import CallHeldBack, SubjectClosed, SubjectErased
 from domain.limits import seconds_to_next_minute, shards_for
 from domain.modes import REVIEW_LOAD, EffectiveMode, Mode, degraded
 from domain.policy import Policy, Tenant, UseCase
@@ -19,7 +21,6 @@ from domain.requests import (
     Request,
     RequestRefused,
     Status,
-    canonical,
     check_allowed,
     check_conversation,
     check_text,
@@ -56,7 +57,11 @@ def handler(event: dict, context: LambdaContext) -> dict:
         mode = modes_table.current(tenant.name, use_case.name)
         if mode.mode is Mode.REFUSE:
             raise _refusal_in(mode)
-        claim = _claim(request, use_case, tenant, rules, execution_name, moment)
+        claim = _claim(request, use_case, tenant, rules, execution_name, moment, event.get("detail_ref"))
+    except SubjectClosed as closed:
+        if _channel(event) == "sync":
+            raise CallHeldBack from closed
+        raise
     except RequestRefused as refusal:
         claim = _refuse(refusal, event, tenant, detail, rules, execution_name, moment)
         # An attempt of ours that died may have claimed it before its use case was stopped: then it goes on.
@@ -70,11 +75,16 @@ def handler(event: dict, context: LambdaContext) -> dict:
         return _answered(claim, duplicate=not claim.ours)
     use_case = degraded(use_case, mode.mode)
     key = answer_key(use_case, tenant.name, detail) if use_case.keeps_answers else None
-    if mode.mode is Mode.CACHE_ONLY:
-        return _answer_without_model(claim, use_case, key, rules, mode, moment)
+    try:
+        if mode.mode is Mode.CACHE_ONLY:
+            return _answer_without_model(claim, use_case, key, rules, mode, moment)
+        plan = _plan(request, detail, use_case, claim, mode, key)
+    except SubjectErased:
+        # An attempt of ours claimed it and died, and then its subject was erased: nothing is left to be answered.
+        return _answered(claim, duplicate=True)
     # Not at INFO: AssessAnswer's line tells of the same request, and at a million of them a line has a price.
     logger.debug("request admitted", tenant=tenant.name, request_id=request.request_id, use_case=use_case.name)
-    return {"admission": "ADMITTED", **_plan(request, detail, use_case, claim, mode, key)}
+    return {"admission": "ADMITTED", **plan}
 
 
 def _tenant(event: dict, rules: Policy, context: LambdaContext) -> Tenant:
@@ -103,12 +113,18 @@ def _channel(event: dict) -> str:
 
 
 def _claim(
-    request: Request, use_case: UseCase, tenant: Tenant, rules: Policy, execution_name: str, moment: float
+    request: Request,
+    use_case: UseCase,
+    tenant: Tenant,
+    rules: Policy,
+    execution_name: str,
+    moment: float,
+    event_ref: str | None,
 ) -> Claim:
     # A full shard sends on to the next: a tenant may use its whole limit, and pays a call more only near it.
     for shard in shards_for(tenant, request.body_digest, int(moment)):
         try:
-            return requests_table.claim(request, use_case, shard, rules, execution_name, moment)
+            return requests_table.claim(request, use_case, shard, rules, execution_name, moment, event_ref)
         except LimitReached as error:
             reached = error
     if reached.which == "rate":
@@ -135,12 +151,12 @@ def _answer_without_model(
     claim: Claim, use_case: UseCase, key: str | None, rules: Policy, mode: EffectiveMode, moment: float
 ) -> dict:
     """Give the answer that the same question had before, where the mode allows it, or say when to come back."""
-    record = claim.record
+    record, subject = claim.record, subject_keys.of(claim.record)
     outcome = {"outcome_at": iso(moment), "policy_version": rules.version, "mode": mode.mode}
     if earlier := _earlier_answer(key):
         status, kept = Status.COMPLETED, ("model", "confidence", "prompt_version")
         outcome |= {"decided_by": "store", "cost_usd": 0, **{name: earlier[name] for name in kept if name in earlier}}
-        outcome |= payloads.keep("answer", record["request_key"], earlier["text"])
+        outcome |= payloads.answer(record["request_key"], earlier["text"], subject, record["expires_at"])
         if use_case.deliver_answer:
             outcome["deliver"] = "event"
     else:
@@ -159,7 +175,9 @@ def _earlier_answer(key: str | None) -> dict | None:
     """The request that answered this question, with its text; none if the store is out of order, too."""
     try:
         earlier = answers_table.find(key) if key else None
-        text = payloads.text_of(earlier, "answer") if earlier else None
+        text = payloads.text_of(earlier, "answer", subject_keys.of(earlier)) if earlier else None
+    except (PayloadGone, SubjectErased):
+        return None
     except Exception:
         logger.exception("store of answers not read")
         return None
@@ -202,6 +220,8 @@ def _refuse(
         }
     if "id" in event:
         record["source_event_id"] = event_id
+    if "detail_ref" in event:
+        record["event_ref"] = event["detail_ref"]
     record["policy_version"] = rules.version
     claim = requests_table.refuse(refusal, record, execution_name, moment, REFUSAL_DAYS)
     if readable and not claim.ours and _is_taken(claim, record["body_digest"]):
@@ -263,6 +283,7 @@ def _plan(
     request: Request, detail: dict, use_case: UseCase, claim: Claim, mode: EffectiveMode, key: str | None
 ) -> dict:
     rendered = render(detail)
+    record, subject = claim.record, subject_keys.of(claim.record)
     retrieve = 0 if rendered["passages"] else use_case.passages_to_retrieve
     room = MAX_RENDERED_BYTES - retrieve * RETRIEVED_PASSAGE_BYTES
     plan = {
@@ -271,7 +292,10 @@ def _plan(
             "request_id": request.request_id,
             "request_key": request.key,
             "use_case": use_case.name,
-            "in_flight_key": claim.record["in_flight_key"],
+            "in_flight_key": record["in_flight_key"],
+            "expires_at": int(record["expires_at"]),
+            # So that who keeps the answer needs no call for the key.
+            "subject": {"ref": subject.ref, "wrapped_key": subject.wrapped},
             "query_signals": query_signals(detail["query"]),
             "mode": mode.mode,
             "confidence_threshold": _threshold(use_case, mode),
@@ -287,7 +311,9 @@ def _plan(
     if fits(rendered, request.body, room):
         return plan | rendered | {"payload_ref": ""}
     # Too large for a state: the bucket has the body already, and InvokeLargeModel reads it there.
-    ref = claim.record.get("payload_ref") or payloads.put_event(canonical(detail).encode())
+    ref = record.get("payload_ref") or payloads.keep_apart(
+        "payload", request.key, request.body, subject, record["expires_at"]
+    )
     return plan | {
         "messages": [],
         "passages": [],

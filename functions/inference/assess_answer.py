@@ -6,7 +6,7 @@ from secrets import SystemRandom
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import payloads, policy, requests_table
+from adapters import payloads, policy, requests_table, subject_keys
 from adapters.clock import iso, now
 from adapters.requests_table import REVIEW_START_SECONDS, decimal
 from domain.answers import Answer, cost_of, cost_of_chain
@@ -59,8 +59,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
         attributes["reason"] = verdict.reason
     if verdict.message:
         attributes["message"] = verdict.message
+    key = subject_keys.carried(request["subject"])
     if verdict.status is not Status.REFUSED:
-        attributes |= payloads.keep("answer", request["request_key"], answer.text)
+        attributes |= payloads.answer(request["request_key"], answer.text, key, request["expires_at"])
     review, sweep_at = None, None
     if kind := kind_of(verdict.status, chance() < use_case.review.audit_share):
         review = {
@@ -72,7 +73,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
         }
         attributes["review"] = requests_table.as_item(review)
         if passages := [passage["GuardContent"]["Text"]["Text"] for passage in event["passages"]]:
-            attributes |= payloads.keep("retrieved", request["request_key"], json.dumps(passages, ensure_ascii=False))
+            found = json.dumps(passages, ensure_ascii=False)
+            attributes |= payloads.keep("retrieved", request["request_key"], found, key, request["expires_at"])
         sweep_at = moment + REVIEW_START_SECONDS
     if kind is Kind.HELD:
         attributes |= {

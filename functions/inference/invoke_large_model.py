@@ -5,7 +5,7 @@ import json
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bedrock, payloads
+from adapters import bedrock, payloads, subject_keys
 from domain.prompts import render
 
 logger = Logger()
@@ -13,7 +13,9 @@ logger = Logger()
 
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
-    rendered = render(json.loads(payloads.get(event["payload_ref"])))
+    request, kept = event["request"], {"payload_ref": event["payload_ref"]}
+    body = payloads.text_of(kept, "payload", subject_keys.carried(request["subject"]), request["request_key"])
+    rendered = render(json.loads(body))
     content = [*rendered["passages"], *event["passages"], rendered["query"]]
     answer = bedrock.converse(
         event["model_id"],

@@ -7,9 +7,11 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 
-from adapters import answers_table, bus, dead_letters, measurements, payloads, requests_table
+from adapters import answers_table, bus, dead_letters, measurements, payloads, requests_table, subject_keys
 from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
+from adapters.subject_keys import SubjectKey
+from domain.errors import SubjectErased
 from domain.measures import measures_of
 from domain.outcomes import ANNOUNCED, DETAIL_TYPES, announcement_of
 from domain.requests import Reason, Status
@@ -24,7 +26,7 @@ _deserialize = TypeDeserializer().deserialize
 # What of a record is announced and measured; the rest of an image, its words above all, is not even read.
 _READ = (
     *ANNOUNCED,
-    *"request_key status admitted_at deliver answer answer_ref answer_key expires_at "
+    *"request_key subject_ref subject_mac status admitted_at deliver answer answer_ref answer_key expires_at "
     "signals findings output_tokens answer_characters attempts".split(),
 )
 
@@ -42,9 +44,10 @@ def handler(event: dict, context: LambdaContext) -> dict:
             if _is_outcome(change["dynamodb"])
         ]
     numbers, records, entries = [], [], []
+    keys = subject_keys.of_many(record for _, record in pending if _is_delivered(record))
     for number, record in pending:
         try:
-            entries.append(bus.entry(*announcement_of(record, _answer(record))))
+            entries.append(bus.entry(*announcement_of(record, _answer(record, keys))))
         except (SchemaViolated, KeyError, PayloadGone) as error:
             # One bad record must not keep back its neighbours.
             _park(record, error)
@@ -71,11 +74,19 @@ def _read(image: dict) -> dict:
     return {name: _deserialize(image[name]) for name in _READ if name in image}
 
 
-def _answer(record: dict) -> str | None:
-    """The answer, for a use case that has it delivered with the event, while it fits."""
-    if record["status"] != Status.COMPLETED or record.get("deliver") != "event":
+def _is_delivered(record: dict) -> bool:
+    """Whether its use case has the answer delivered with the event."""
+    return record["status"] == Status.COMPLETED and record.get("deliver") == "event"
+
+
+def _answer(record: dict, keys: dict[str, SubjectKey]) -> str | None:
+    """The answer, where it is delivered and fits; an erased subject's is not there any more."""
+    if not _is_delivered(record) or (key := keys.get(subject_keys.ref_of(record))) is None:
         return None
-    answer = payloads.text_of(record, "answer")
+    try:
+        answer = payloads.text_of(record, "answer", key)
+    except SubjectErased:
+        return None
     return answer if answer and bus.fits({"answer": answer}) else None
 
 

@@ -35,6 +35,7 @@ SERVICES = (
     "stepfunctions",
     "appconfigdata",
     "sqs",
+    "kms",
 )
 PREFIXES = (
     "States",

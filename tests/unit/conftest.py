@@ -13,9 +13,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
+from words import sealed
 
 import adapters.clock
-from adapters import desk_settings, modes_table, payloads, reviews_table, schemas, subject_keys, workflows
+from adapters import desk_settings, modes_table, requests_table, reviews_table, schemas, subject_keys, workflows
 from adapters import policy as policy_adapter
 from adapters.clock import iso
 from adapters.requests_table import as_item, decimal
@@ -210,6 +211,7 @@ def held(stores) -> Callable[..., dict]:
             "body_digest": "body",
             "execution_name": "first",
             "user_id": "user-17",
+            "subject_id": "user-17",
             "status": {"HELD": "HELD", "AUDIT": "COMPLETED", "PLANTED": "PLANTED"}[review["kind"]],
             "reason": "LOW_CONFIDENCE",
             "admitted_at": iso(NOW - 2),
@@ -224,8 +226,8 @@ def held(stores) -> Callable[..., dict]:
             "findings": [],
             "sweep": "OPEN#0",
             "sweep_at": int(NOW) + 120,
-            **payloads.keep("payload", request_key, json.dumps(body)),
-            **payloads.keep("answer", request_key, draft),
+            **sealed("payload", request_key, json.dumps(body)),
+            **sealed("answer", request_key, draft),
         }
         dynamodb.Table("requests").put_item(Item=record)
         return review
@@ -239,7 +241,8 @@ def open_review(held, clock) -> Callable[..., dict]:
 
     def run(request_id: str = "r-1", tenant: str = "acme", *, tier: str = "reviewer", sla: int = 600, **more) -> dict:
         review, now = held(request_id, tenant, **more), adapters.clock.now()
-        reviews_table.open_for(review, tier, f"token-of-{request_id}", sla, ["user-17"], now)
+        request = requests_table.find(review["request_key"])
+        reviews_table.open_for(review, tier, f"token-of-{request_id}", sla, request, now)
         return reviews_table.find(review["review_id"])
 
     return run

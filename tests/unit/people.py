@@ -1,6 +1,6 @@
 """People who review, and what they say, as tests of reviews need them."""
 
-from adapters import requests_table, reviews_table
+from adapters import requests_table, reviews_table, subject_keys
 from adapters.clock import iso
 from domain import reviews
 from domain.callers import Caller
@@ -27,7 +27,13 @@ def saying(decision: str, shown_digest: str = "shown", answer: str | None = None
 def shown_now(review_id: str) -> str:
     """The digest that the desk would show of a stored review."""
     review = reviews_table.find(review_id)
-    return reviews_table.digest_of(review, requests_table.find(review["request_key"]) or {})
+    return digest_of(review, requests_table.find(review["request_key"]) or {})
+
+
+def digest_of(review: dict, request: dict) -> str:
+    """The digest that the desk would show of a review and its request."""
+    draft = reviews_table.draft_of(review, request, subject_keys.of(review))
+    return reviews_table.digest_of(review, request, draft)
 
 
 def judge(review_id: str, caller: Caller, decision: str, now: float, answer: str | None = None) -> dict:
@@ -35,7 +41,7 @@ def judge(review_id: str, caller: Caller, decision: str, now: float, answer: str
     claim(review_id, caller, now)
     review = reviews_table.find(review_id)
     request = requests_table.find(review["request_key"]) or {}
-    said = saying(decision, reviews_table.digest_of(review, request), answer)
+    said = saying(decision, digest_of(review, request), answer)
     return reviews_table.decide(review, request, caller, said, now)
 
 

@@ -4,10 +4,11 @@ import copy
 import json
 
 import pytest
+from words import NOW, carried_by, key_of, sealed, text_of
 
-from adapters import answers_table, modes_table, payloads, requests_table
+from adapters import answers_table, modes_table, payloads, requests_table, subject_keys
 from adapters.inference_view import http_status_of
-from domain.errors import PolicyUnavailable
+from domain.errors import CallHeldBack, PolicyUnavailable, SubjectClosed
 from domain.modes import ANY_TENANT, REVIEW_LOAD, Mode, owner_of
 from domain.prompts import MAX_RENDERED_BYTES
 from domain.requests import Status
@@ -206,14 +207,70 @@ def test_passages_are_retrieved_only_where_none_came(admit):
     assert admit(with_(**asked, request_id="t-2", passages=[passage]))["retrieve"] == 0
 
 
-def test_a_large_request_travels_by_reference(admit):
+def test_a_large_request_travels_by_reference(admit, stored):
     passages = [{"id": f"p-{number}", "text": "word " * 10_000} for number in range(5)]
 
     plan = admit(with_(passages=passages))
 
     assert (plan["messages"], plan["passages"], plan["query"]) == ([], [], {})
-    assert json.loads(payloads.get(plan["payload_ref"]))["passages"] == passages
+    assert json.loads(text_of(stored("acme#ticket-1"), "payload"))["passages"] == passages
+    assert plan["payload_ref"] == stored("acme#ticket-1")["payload_ref"]
     assert len(json.dumps(plan)) < 10_000
+
+
+def test_a_small_request_that_finds_no_room_beside_its_passages_travels_by_reference_sealed(
+    admit, deploy_policy, policy_document, bucket, stored, monkeypatch
+):
+    monkeypatch.setattr(admit_request, "RETRIEVED_PASSAGE_BYTES", MAX_RENDERED_BYTES // 20)
+    policy_document["use_cases"]["general_question"]["knowledge_base"] = {"passages": 20}
+    deploy_policy(policy_document)
+
+    plan = admit(event())
+
+    [kept] = bucket.objects.all()
+    assert plan["payload_ref"] == kept.key and kept.key.startswith("requests/2027-02-14/")
+    assert b"How long?" not in kept.get()["Body"].read()
+    assert "payload" in stored("acme#ticket-1"), "its record has it beside it"
+
+
+def test_a_plan_carries_what_keeping_the_answer_needs(admit, stored):
+    plan = admit(event())["request"]
+
+    assert plan["expires_at"] == stored("acme#ticket-1")["expires_at"]
+    assert plan["subject"] == carried_by(key_of())
+    assert not {"payload", "body", "query"} & plan.keys()
+
+
+def test_a_subject_that_is_being_erased_holds_an_event_back_and_turns_a_call_away(admit, stored):
+    ref = key_of().ref
+    subject_keys.begin_erasure(ref, "e-1", NOW)
+
+    with pytest.raises(SubjectClosed):
+        admit(event())
+    with pytest.raises(CallHeldBack):
+        admit({"execution_name": "call", "tenant": "acme", "user_id": "user-17", "detail": DETAIL})
+    assert stored("acme#ticket-1") is None
+    subject_keys.drop(ref, "e-1")
+    assert admit(event())["admission"] == "ADMITTED"
+
+
+def test_a_claim_of_ours_whose_subject_was_erased_before_it_was_planned_is_let_be(admit):
+    admit(event())
+    ref = key_of().ref
+    subject_keys.begin_erasure(ref, "e-1", NOW)
+    subject_keys.drop(ref, "e-1")
+
+    assert admit(event())["admission"] == "DUPLICATE"
+
+
+def test_an_answer_whose_subject_was_erased_is_not_given_again(admit, in_mode, answered_before, stored):
+    answered_before(user_id="user-9")
+    ref = key_of(subject_id="user-9").ref
+    subject_keys.begin_erasure(ref, "e-1", NOW)
+    subject_keys.drop(ref, "e-1")
+    in_mode(Mode.CACHE_ONLY, "product_support")
+
+    assert admit(with_(**SUPPORT))["outcome"]["reason"] == "CACHE_ONLY"
 
 
 def test_a_plan_with_its_prompt_fits_into_a_state(admit):
@@ -228,7 +285,8 @@ def test_an_event_by_reference_is_read_from_the_bucket(admit, stored):
     del raw["detail"]
 
     assert admit(raw | {"detail_ref": reference})["admission"] == "ADMITTED"
-    assert stored("acme#ticket-1")["status"] == "ADMITTED"
+    record = stored("acme#ticket-1")
+    assert (record["status"], record["event_ref"]) == ("ADMITTED", reference)
 
 
 def test_half_a_surrogate_pair_by_reference_is_refused_by_its_field(admit):
@@ -270,7 +328,6 @@ def in_mode(admit, clock):
     return hold
 
 
-NOW = 1_800_000_000.0
 SUPPORT = {"use_case": "product_support", "passages": [{"id": "p", "text": "Eleven hours."}]}
 
 
@@ -323,7 +380,7 @@ def answered_before(admit, requests, bucket):
         plan = admit(asked)
         key = plan["request"]["answer_key"]
         attributes = {"outcome_at": "t", "model": "nova-lite", "answer_key": key}
-        attributes |= payloads.keep("answer", "acme#earlier", answer)
+        attributes |= sealed("answer", "acme#earlier", answer, asked["detail"]["user_id"])
         requests_table.record_outcome(
             plan["request"]["request_key"], plan["request"]["in_flight_key"], Status.COMPLETED, attributes
         )
@@ -344,7 +401,8 @@ def test_a_question_that_was_answered_before_is_answered_from_the_store(
 
     record = stored("acme#ticket-1")
     assert outcome["status"] == record["status"] == "COMPLETED"
-    assert payloads.text_of(record, "answer") == answer
+    assert text_of(record, "answer") == answer
+    assert record["answer_mac"] == key_of().mac(answer)
     assert (record["decided_by"], record["mode"], record["cost_usd"]) == ("store", "cache_only", 0)
     assert record["deliver"] == "event", "as the use case has its answers delivered"
     counts = {item["control_key"].split("#")[0]: item["count"] for item in control.scan()["Items"] if "count" in item}

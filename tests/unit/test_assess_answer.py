@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 from converse import converse_result, grounding
+from words import EXPIRES_AT, carried_by, key_of, text_of
 
-from adapters import payloads
 from domain.prompts import guarded
 from inference import assess_answer
 
@@ -17,6 +17,7 @@ REQUEST = {
     "use_case": "general_question",
     "in_flight_key": "in-flight#acme#0",
     "mode": "normal",
+    "expires_at": int(EXPIRES_AT),
 }
 ATTEMPT = {"model": "nova-pro", "error": "TRUNCATED_ANSWER", "input_tokens": 1000, "output_tokens": 500}
 
@@ -27,7 +28,9 @@ def assess(stores, rules, clock, context, requests, control, monkeypatch):
 
     `chance` is what every draw gives: at 1 nothing is picked that is not always picked.
     """
-    requests.put_item(Item={"request_key": "acme#r-1", "status": "ADMITTED", "sweep": "OPEN#0", "sweep_at": 1})
+    key = key_of()
+    record = {"request_key": "acme#r-1", "tenant": "acme", "subject_ref": key.ref, "status": "ADMITTED"}
+    requests.put_item(Item=record | {"sweep": "OPEN#0", "sweep_at": 1})
     control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
 
     def run(answer: dict, use_case="general_question", attempts=(), scores=(), passages=(), chance=1.0, **request):
@@ -35,6 +38,7 @@ def assess(stores, rules, clock, context, requests, control, monkeypatch):
         event = {
             "execution_name": "execution-1",
             "request": REQUEST
+            | {"subject": carried_by(key)}
             | {"use_case": use_case, "confidence_threshold": rules.use_cases[use_case].confidence_threshold}
             | request,
             "model": "nova-lite",
@@ -53,7 +57,7 @@ def test_a_trusted_answer_is_released(assess, control):
     result, record = assess(converse_result("Eleven hours."))
 
     assert result == {"status": "COMPLETED", "review": None}
-    assert (record["answer"], record["decided_by"]) == ("Eleven hours.", "policy")
+    assert (text_of(record, "answer"), record["decided_by"]) == ("Eleven hours.", "policy")
     assert "sweep" not in record
     assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
 
@@ -74,7 +78,7 @@ def test_an_answer_without_ground_is_held_with_all_a_review_needs(assess):
     review = result["review"]
     assert (result["status"], review["reason"]) == ("HELD", "LOW_CONFIDENCE")
     assert review["review_id"] == record["review_id"]
-    assert (record["answer"], record["sweep"][:5]) == ("Nine hours.", "OPEN#")
+    assert (text_of(record, "answer"), record["sweep"][:5]) == ("Nine hours.", "OPEN#")
     assert record["due_at"] == "2027-01-15T12:00:00.000Z"
     assert "decided_by" not in record
     assert not {"answer", "query", "passages", "payload"} & review.keys()
@@ -137,7 +141,7 @@ def test_a_second_assessment_is_told_the_first(assess):
 
     assert again["status"] == "HELD"
     assert again["review"] == held["review"]
-    assert record["answer"] == "Nine hours."
+    assert text_of(record, "answer") == "Nine hours."
 
 
 def test_the_sweeper_s_outcome_stands(assess, requests):
@@ -158,7 +162,7 @@ def test_a_large_answer_is_kept_beside_its_record(assess):
     _, record = assess(converse_result("word " * 20_000))
 
     assert "answer" not in record
-    assert payloads.text_of(record, "answer") == ("word " * 20_000).strip()
+    assert text_of(record, "answer") == ("word " * 20_000).strip()
 
 
 SURE = {"guardrail": grounding(1.0, 1.0)}
@@ -225,7 +229,7 @@ def test_what_the_model_read_is_kept_for_who_reviews_it(assess, length):
 
     _, record = assess(converse_result("No.", guardrail=grounding(0.1)), "product_support", passages=found)
 
-    assert json.loads(payloads.text_of(record, "retrieved")) == found
+    assert json.loads(text_of(record, "retrieved")) == found
     assert not {"retrieved", "passages"} & record["review"].keys()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from people import claim, judge, reviewer, shown_now
+from words import carried_by, key_of, sealed
 
 from adapters import desk_settings, incidents_table, payloads, requests_table, reviews_table, users, workflows
 from adapters.incidents_table import Case
@@ -37,12 +38,14 @@ def world(open_review, requests, rules, bus, dead_letters, audit_bucket, clock, 
     """A held request and its review, under the ids the inputs use, and services that do as they are told."""
     review = open_review("ticket-4711", use_case="product_support", draft=DRAFT)
     body = canonical(sample("InferenceRequested"))
+    kept = sealed("payload", review["request_key"], body)["payload"]
     requests.update_item(
         Key={"request_key": review["request_key"]},
         UpdateExpression="SET payload = :body, body_digest = :digest",
-        ExpressionAttributeValues={":body": body, ":digest": hashlib.sha256(body.encode()).hexdigest()},
+        ExpressionAttributeValues={":body": kept, ":digest": hashlib.sha256(body.encode()).hexdigest()},
     )
-    payloads.put("events/2f0d1c9a-7b53-4e0e-8f43-51d0c6c1a7e2.json", body.encode())
+    for reference in (input_of("InvokeLargeModel")["payload_ref"], "events/2f0d1c9a-7b53-4e0e-8f43-51d0c6c1a7e2.json"):
+        payloads.put(reference, (kept if reference.startswith("requests/") else body).encode())
     monkeypatch.setattr(workflows, "resume_review", lambda token, next: True)
     monkeypatch.setattr(workflows, "start_review", lambda review: True)
     monkeypatch.setattr(workflows, "infer", lambda execution_input: {"request_key": review["request_key"]})
@@ -70,7 +73,11 @@ def case(world, rules) -> Case:
 
 def run(path: Path, template: dict, context) -> dict | None:
     module = template["Resources"][path.stem]["Properties"]["Handler"].removesuffix(".handler")
-    return importlib.import_module(module).handler(json.loads(path.read_text()), context)
+    event = json.loads(path.read_text())
+    if "subject" in event.get("request", {}):
+        # Its key, wrapped, is another one on each stack.
+        event["request"]["subject"] = carried_by(key_of())
+    return importlib.import_module(module).handler(event, context)
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)

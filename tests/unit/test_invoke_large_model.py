@@ -4,6 +4,7 @@ import json
 
 import pytest
 from botocore.stub import Stubber
+from words import EXPIRES_AT, carried_by, key_of
 
 from adapters import bedrock, payloads
 from inference import invoke_large_model
@@ -18,13 +19,15 @@ ANSWER = {
 
 
 @pytest.fixture
-def asked(bucket, context):
+def asked(keys, bucket, context):
     """Ask for a large request; gives the parameters of the model call and its answer."""
     body = {"query": "How long?", "passages": [{"id": "p", "text": "Eleven."}]}
     body["history"] = [{"role": "user", "text": "Hi."}, {"role": "assistant", "text": "Hello."}]
+    key = key_of()
     event = {
         "execution_name": "execution-1",
-        "payload_ref": payloads.put_event(json.dumps(body).encode()),
+        "request": {"request_key": "acme#r-1", "subject": carried_by(key)},
+        "payload_ref": payloads.keep_apart("payload", "acme#r-1", json.dumps(body), key, EXPIRES_AT),
         "passages": [PASSAGE],
         "model_id": "us.amazon.nova-lite-v1:0",
         "system": "Be brief.",

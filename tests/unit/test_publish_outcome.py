@@ -5,8 +5,9 @@ import json
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 from botocore.stub import Stubber
+from words import key_of, sealed
 
-from adapters import answers_table, dynamodb, payloads
+from adapters import answers_table, dynamodb
 from adapters import bus as bus_adapter
 from adapters.requests_table import decimal
 from domain.outcomes import event_id_of
@@ -105,11 +106,12 @@ def test_a_copy_has_the_same_event_id(publish):
         record(2, model=None),
         record(2, outcome_at=None),
         record(2, status="FAILED", reason="BAD_MOOD", message="?"),
-        record(2, deliver="event", answer=None, answer_ref="requests/gone/answer.json"),
+        record(2, deliver="event", answer=None, answer_ref="requests/2027-01-15/gone/answer.json"),
     ],
     ids=["breaks the schema", "lacks a field", "has no time", "unknown reason", "answer is gone"],
 )
 def test_a_bad_record_holds_back_nobody(publish, dead_letters, bad):
+    key_of(subject_id=None)
     failures, events = publish(change(record(1)), change(bad, number=2), change(record(3), number=3))
 
     assert failures == []
@@ -133,10 +135,10 @@ def test_a_refusal_of_the_bus_comes_again_from_the_first_one(stores, dead_letter
 
 
 def test_an_answer_is_delivered_where_the_record_says_so(publish, bucket):
-    kept = payloads.keep("answer", "acme#r-2", "word " * 20_000)
+    kept = sealed("answer", "acme#r-2", "word " * 20_000)
 
     _, events = publish(
-        change(record(1, deliver="event")),
+        change(record(1, deliver="event", **sealed("answer", "acme#r-1", "Eleven hours."))),
         change(record(2, deliver="event", answer=None, **kept), number=2),
         change(record(3), number=3),
     )
@@ -145,8 +147,21 @@ def test_an_answer_is_delivered_where_the_record_says_so(publish, bucket):
     assert answers == {"r-1": "Eleven hours.", "r-2": "word " * 20_000, "r-3": None}
 
 
+def test_an_erased_subject_s_outcome_is_announced_without_the_answer(publish, keys):
+    gone = record(1, deliver="event", **sealed("answer", "acme#r-1", "Eleven hours.", "ana"))
+    keys.delete_item(Key={"subject_ref": gone["subject_ref"]})
+    came_again = record(2, deliver="event", **sealed("answer", "acme#r-2", "Eleven hours.", "ben"))
+    keys.delete_item(Key={"subject_ref": came_again["subject_ref"]})
+    key_of(subject_id="ben")
+
+    failures, events = publish(change(gone), change(came_again, number=2))
+
+    assert failures == [] and {event["detail"]["request_id"] for event in events} == {"r-1", "r-2"}
+    assert not any("answer" in event["detail"] for event in events)
+
+
 def test_an_answer_too_large_for_an_event_is_left_to_be_fetched(stores, context):
-    stored = record(deliver="event", answer=None, **payloads.keep("answer", "acme#r-1", "x" * 1_000_000))
+    stored = record(deliver="event", answer=None, **sealed("answer", "acme#r-1", "x" * 1_000_000))
     sent: list[dict] = []
     with Stubber(bus_adapter.client) as stubber:
         stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})

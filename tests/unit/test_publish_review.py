@@ -52,9 +52,9 @@ def turns(open_review):
         judge(review["review_id"], reviewer("rev-1"), "EDIT", NOW, "A secret edit.")
         look()
         plan = review | {"review_days": 90, "head_start_seconds": 0}
-        reviews_table.open_for(plan, "second", "secret-token", 60, ["user-17"], NOW + 60)
+        reviews_table.open_for(plan, "second", "secret-token", 60, {"user_id": "user-17"}, NOW + 60)
         look()
-        reviews_table.open_for(plan, "lead", "secret-token", 60, ["user-17"], NOW + 120)
+        reviews_table.open_for(plan, "lead", "secret-token", 60, {"user_id": "user-17"}, NOW + 120)
         look()
         reviews_table.end_in_silence(review, "REJECT", NOW + 180)
         look()

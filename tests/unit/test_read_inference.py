@@ -1,8 +1,8 @@
 """api/read_inference.py: what became of a request, and to its owner alone the answer."""
 
 import pytest
+from words import sealed
 
-from adapters import payloads
 from api import read_inference
 
 
@@ -17,7 +17,7 @@ def stored(stores, requests):
         key = f"{tenant}#{request_id}"
         item = {"request_key": key, "request_id": request_id, "status": status, "user_id": "user-17"}
         item |= {"tenant": tenant, "use_case": "general_question"}
-        requests.put_item(Item=item | payloads.keep("answer", key, answer))
+        requests.put_item(Item=item | sealed("answer", key, answer))
 
     return put
 

@@ -1,9 +1,14 @@
 """adapters/requests_table.py: an id is claimed once, an outcome recorded once, and a place freed once."""
 
-import pytest
+import json
 
-from adapters import payloads, requests_table
+import pytest
+from boto3.dynamodb.conditions import Key
+from words import key_of, text_of
+
+from adapters import dynamodb, payloads, requests_table, subject_keys
 from adapters.requests_table import LimitReached, as_json, decimal, due_for_sweep, record_outcome
+from domain.errors import SubjectClosed, SubjectErased
 from domain.limits import shards_for
 from domain.requests import Reason, RequestRefused, Status, read_request
 
@@ -48,6 +53,178 @@ def test_a_retry_of_the_same_execution_finds_its_own_claim(claim, control):
     assert again.ours
     assert again.record["status"] == Status.ADMITTED
     assert counts(control) == {"rate": 1, "in-flight": 1}
+
+
+# --- Under whose key
+
+
+@pytest.fixture
+def calls():
+    """The calls of a claim, by operation, since it was asked last."""
+    made: list[str] = []
+
+    def note(model, **_) -> None:
+        made.append(model.name)
+
+    for client in (dynamodb.client, subject_keys.kms, payloads.client):
+        client.meta.events.register("before-call", note, "calls")
+
+    def since() -> list[str]:
+        found = list(made)
+        made.clear()
+        return found
+
+    yield since
+    for client in (dynamodb.client, subject_keys.kms, payloads.client):
+        client.meta.events.unregister("before-call", unique_id="calls")
+
+
+@pytest.fixture
+def known(keys):
+    """The root, which a process asks for once."""
+    return subject_keys.subject_ref("acme", "ana")
+
+
+def ana_s(claimed: requests_table.Claim) -> str:
+    return json.loads(text_of(claimed.record, "payload"))["query"]
+
+
+def test_a_new_subject_s_key_is_made_by_the_claim_itself(claim, known, keys, calls):
+    calls()
+    claimed = claim(user_id="ana")
+
+    assert calls() == ["TransactWriteItems"]
+    assert keys.get_item(Key={"subject_ref": known})["Item"]["tenant"] == "acme"
+    assert claimed.record["subject_ref"] == known and "user_ref" not in claimed.record
+    assert claimed.record["subject_mac"] == key_of(subject_id="ana").mac("subject")
+    assert claimed.record["body_mac"] == key_of(subject_id="ana").mac(text_of(claimed.record, "payload"))
+
+
+def test_a_subject_that_the_process_remembers_costs_no_call(claim, known, calls):
+    claim("r-1", user_id="ana")
+    calls()
+
+    assert ana_s(claim("r-2", user_id="ana")) == "Why?"
+    assert calls() == ["TransactWriteItems"]
+
+
+def test_a_subject_that_another_process_met_costs_one_call(claim, known, calls):
+    claim("r-1", user_id="ana")
+    subject_keys.forget(known)
+    calls()
+
+    second = claim("r-2", user_id="ana")
+
+    assert calls() == ["TransactWriteItems"] * 2
+    assert ana_s(second) == "Why?"
+
+
+def test_of_two_processes_that_meet_a_new_subject_at_once_both_seal_under_the_one_key(claim, known, keys, monkeypatch):
+    transact = requests_table.transact
+
+    def other_first(actions: list[dict]) -> None:
+        monkeypatch.setattr(requests_table, "transact", transact)
+        claim("other", user_id="ana")
+        subject_keys.forget(known)
+        transact(actions)
+
+    monkeypatch.setattr(requests_table, "transact", other_first)
+    mine = claim("mine", user_id="ana")
+
+    subject_keys.forget(known)
+    assert mine.ours and ana_s(mine) == ana_s(claim("other", user_id="ana")) == "Why?"
+    assert len(keys.scan()["Items"]) == 2, "the root, and the one key"
+
+
+def test_what_is_remembered_of_a_subject_that_was_erased_and_came_again_is_not_sealed_with(claim, known, control):
+    old = claim("r-1", user_id="ana").record
+    stale = subject_keys._remembered[known]
+    subject_keys.begin_erasure(known, "e-1", NOW)
+    subject_keys.drop(known, "e-1")
+    claim("r-2", user_id="ana")
+    subject_keys._remembered[known] = stale
+
+    again = claim("r-3", user_id="ana")
+
+    subject_keys.forget(known)
+    assert ana_s(again) == "Why?"
+    with pytest.raises(SubjectErased):
+        text_of(old, "payload")
+    assert sum(item["count"] for item in control.scan()["Items"]) == 2 * 3, "an attempt that failed counts nothing"
+
+
+def test_what_is_remembered_of_a_subject_that_was_erased_for_good_makes_a_new_key(claim, known):
+    claim("r-1", user_id="ana")
+    stale = subject_keys._remembered[known]
+    subject_keys.begin_erasure(known, "e-1", NOW)
+    subject_keys.drop(known, "e-1")
+    subject_keys._remembered[known] = stale
+
+    again = claim("r-2", user_id="ana")
+
+    subject_keys.forget(known)
+    assert ana_s(again) == "Why?"
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+@pytest.mark.parametrize("query", ["Why?", "x" * 40_000], ids=["small", "large"])
+def test_a_subject_that_is_being_erased_is_closed_to_new_requests(
+    claim, known, requests, control, bucket, remembers, query
+):
+    claim("r-1", user_id="ana")
+    stale = subject_keys._remembered[known]
+    subject_keys.begin_erasure(known, "e-1", NOW)
+    if remembers:
+        subject_keys._remembered[known] = stale
+
+    with pytest.raises(SubjectClosed):
+        claim("r-2", user_id="ana", query=query)
+
+    assert requests.scan()["Count"] == 1 and counts(control)["rate"] == 1
+    assert not claim("r-1", execution="second", user_id="ana").ours, "a repeat finds what it repeats"
+    assert claim("r-3", user_id="ben").ours, "nobody else is kept waiting"
+
+
+def test_a_large_text_is_never_put_under_a_key_that_is_not_stored(claim, known, calls, bucket):
+    claim("r-1", user_id="ana")
+    subject_keys.forget(known)
+    calls()
+
+    claim("r-2", user_id="ana", query="x" * 40_000)
+
+    assert calls() == ["GetItem", "PutObject", "TransactWriteItems"]
+    assert len(list(bucket.objects.all())) == 1
+
+
+def test_requests_without_a_subject_are_their_tenant_s_and_do_not_meet_at_its_key(claim, keys, calls):
+    first = claim("r-1").record
+    calls()
+    second = claim("r-2").record
+
+    assert calls() == ["TransactWriteItems"]
+    assert first["subject_ref"] == second["subject_ref"] == subject_keys.subject_ref("acme", None)
+    assert text_of(second, "payload")
+    assert len(keys.scan()["Items"]) == 2
+
+
+def test_who_asks_about_somebody_else_is_found_as_well(claim, requests):
+    claim("r-1", user_id="ana", subject_id="ben")
+
+    for index, name, person in (("subject-index", "subject_ref", "ben"), ("user-index", "user_ref", "ana")):
+        found = requests.query(
+            IndexName=index, KeyConditionExpression=Key(name).eq(subject_keys.subject_ref("acme", person))
+        )
+        assert [each["request_key"] for each in found["Items"]] == ["acme#r-1"]
+    assert (
+        requests.query(
+            IndexName="subject-index",
+            KeyConditionExpression=Key("subject_ref").eq(subject_keys.subject_ref("acme", "ana")),
+        )["Items"]
+        == []
+    )
+
+
+# --- Whose id it is
 
 
 def test_two_tenants_may_use_the_same_id(claim, rules, requests):
@@ -154,7 +331,7 @@ def test_a_body_is_kept_in_the_record_or_beside_it(claim, characters, where):
     record = claim(query="x" * characters).record
 
     assert {"payload", "payload_ref"} & record.keys() == {where}
-    assert "x" * characters in payloads.text_of(record, "payload")
+    assert "x" * characters in text_of(record, "payload")
 
 
 @pytest.mark.parametrize("numbers", [{"a": 1, "b": 0.25, "c": "text", "d": True}, {}])

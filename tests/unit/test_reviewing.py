@@ -1,9 +1,11 @@
 """api/{list_reviews,read_review,decide_review}.py: who sees and decides what, and what everyone else is told."""
 
 import json
+import re
 
 import pytest
 from people import LEAD, REVIEWER, claim, judge, lead, reviewer
+from words import said_in, sealed
 
 from adapters import requests_table, reviews_table
 from api import decide_review, list_reviews, read_review
@@ -341,12 +343,13 @@ def test_a_lead_cannot_ask_a_lead(read, open_review):
 
 def test_what_the_model_read_stands_beside_what_it_said(read, open_review, requests):
     review = open_review(draft="It lasts 11 hours. It flies.")
+    body = json.dumps({"query": "How long?", "passages": [{"id": "p-1", "text": "It lasts."}]})
     requests.update_item(
         Key={"request_key": review["request_key"]},
         UpdateExpression="SET payload = :body, retrieved = :found",
         ExpressionAttributeValues={
-            ":body": json.dumps({"query": "How long?", "passages": [{"id": "p-1", "text": "It lasts."}]}),
-            ":found": json.dumps(["For 11 hours."]),
+            ":body": sealed("payload", review["request_key"], body)["payload"],
+            ":found": sealed("retrieved", review["request_key"], json.dumps(["For 11 hours."]))["retrieved"],
         },
     )
 
@@ -400,7 +403,7 @@ def test_earlier_verdicts_are_shown_to_a_lead_alone(read, open_review):
 
 def again(review: dict, tier: str) -> None:
     planned = requests_table.as_json(requests_table.find(review["request_key"])["review"])
-    reviews_table.open_for(planned, tier, f"token-{tier}", 600, ["user-17"], NOW)
+    reviews_table.open_for(planned, tier, f"token-{tier}", 600, {"user_id": "user-17"}, NOW)
 
 
 def test_an_edit_is_shown_beside_the_draft_once_it_is_decided(read, open_review):
@@ -412,6 +415,29 @@ def test_an_edit_is_shown_beside_the_draft_once_it_is_decided(read, open_review)
 
     assert (item["status"], item["draft"], item["may"]) == ("DECIDED", "Eleven hours.", [])
     assert item["edited"] == "Nine hours."
+
+
+def test_a_review_whose_subject_was_erased_says_that_its_texts_are_gone(read, open_review, keys):
+    review = open_review()
+    keys.delete_item(Key={"subject_ref": review["subject_ref"]})
+
+    status, body = read(review)
+
+    assert (status, body["error"]["code"]) == (410, "GONE")
+
+
+def test_what_a_person_writes_is_sealed_and_shown_to_a_lead(decide, shown, read, open_review, resumes):
+    review = open_review(second_reviewer=True)
+    claim(review["review_id"], reviewer(), NOW)
+    resumes("second")
+    decide(review, shown(review, "EDIT") | {"comment": "The sheet says nine."})
+
+    assert not re.search(r"sheet|Nine", json.dumps(stored(review), default=str))
+    again(review, "second")
+    judge(review["review_id"], reviewer("rev-2"), "REJECT", NOW)
+    again(review, "lead")
+    opinions = read(review, *LEAD, user_id="lead-1")[1]["opinions"]
+    assert (opinions[0]["comment"], opinions[0]["edited"]) == ("The sheet says nine.", "Nine hours.")
 
 
 def test_who_has_seen_it_all_is_told_that_nothing_changed(exchange, open_review):
@@ -517,7 +543,7 @@ def test_another_decision_of_the_same_person_is_refused(decide, shown, open_revi
     status, said = decide(review, {"shown_digest": body["shown_digest"]} | other)
 
     assert (status, said["error"]["code"]) == (409, "ALREADY_DECIDED")
-    assert [given["answer"] for given in stored(review)["verdicts"]] == ["Nine hours."]
+    assert [said_in(review, each, "answer") for each in stored(review)["verdicts"]] == ["Nine hours."]
 
 
 def test_of_two_reviewers_the_other_is_told(decide, shown, open_review, resumes):

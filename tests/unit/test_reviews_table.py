@@ -6,6 +6,7 @@ import itertools
 import pytest
 from botocore.stub import Stubber
 from people import claim, judge, lead, reviewer, saying, shown_now
+from words import key_of, sealed, text_of
 
 from adapters import payloads, requests_table, reviews_table
 from adapters.clock import iso
@@ -27,7 +28,7 @@ def opened(open_review):
 
 def open_for(review: dict, tier: str, token: str, sla: int, now: float) -> dict:
     planned = requests_table.as_json(requests_table.find(review["request_key"])["review"])
-    return reviews_table.open_for(planned, tier, token, sla, ["user-17"], now)
+    return reviews_table.open_for(planned, tier, token, sla, {"user_id": "user-17"}, now)
 
 
 def stored(review: dict) -> dict:
@@ -106,7 +107,7 @@ def test_a_review_nobody_waits_for_does_not_open(held, requests, status):
     requests.put_item(Item={"request_key": review["request_key"], "status": status})
 
     with pytest.raises(ReviewNotHeld):
-        reviews_table.open_for(review, "reviewer", "token-1", 600, [], NOW)
+        reviews_table.open_for(review, "reviewer", "token-1", 600, {}, NOW)
 
     assert reviews_table.find(review["review_id"]) is None
 
@@ -242,7 +243,7 @@ def test_a_decision_on_what_is_not_shown_any_more_is_not_taken(opened, requests)
     requests.update_item(
         Key={"request_key": opened["request_key"]},
         UpdateExpression="SET answer = :other",
-        ExpressionAttributeValues={":other": "Another draft."},
+        ExpressionAttributeValues={":other": sealed("answer", opened["request_key"], "Another draft.")["answer"]},
     )
 
     with pytest.raises(ReviewConflict) as conflict:
@@ -262,8 +263,9 @@ def test_a_long_draft_is_read_once_for_a_verdict(open_review):
     review = open_review(draft="x" * 40_000)
     claim(review["review_id"], reviewer(), NOW)
     said, claimed = saying("APPROVE", shown_now(review["review_id"])), stored(review)
+    object_ = payloads.get(requests_table.find(review["request_key"])["answer_ref"])
     with Stubber(payloads.client) as stubber:
-        stubber.add_response("get_object", {"Body": io.BytesIO(b"x" * 40_000)})
+        stubber.add_response("get_object", {"Body": io.BytesIO(object_)})
         reviews_table.decide(claimed, requests_table.find(review["request_key"]), reviewer(), said, NOW)
 
     assert stored(review)["decision"] == "APPROVE"
@@ -277,10 +279,11 @@ def test_an_edit_is_what_the_caller_gets_and_the_draft_stays_with_the_review(ope
     assert end(review)
 
     record = requests_table.find(review["request_key"])
-    assert (record["status"], payloads.text_of(record, "answer")) == ("COMPLETED", edited)
-    assert payloads.text_of(stored(review), "draft") == draft
-    assert payloads.text_of(stored(review), "answer") == edited
-    assert reviews_table.draft_of(stored(review), record) == draft
+    assert (record["status"], text_of(record, "answer")) == ("COMPLETED", edited)
+    assert record["answer_mac"] == key_of().mac(edited)
+    assert text_of(stored(review), "draft") == draft
+    assert text_of(stored(review), "answer") == edited
+    assert reviews_table.draft_of(stored(review), record, key_of()) == draft
 
 
 def test_what_is_shown_stays_the_same_once_an_edit_took_the_draft_s_place(opened):

@@ -102,10 +102,67 @@ def test_nothing_in_the_table_tells_a_key_or_a_name(subject, keys):
     assert "ana" not in stored and "text" not in stored
 
 
+def test_a_record_without_a_subject_is_its_tenant_s(keys):
+    ref = subject_keys.subject_ref("acme", None)
+
+    assert subject_keys.ref_of({"tenant": "acme"}) == ref
+    assert subject_keys.ref_of({"tenant": "acme", "subject_ref": REF}) == REF
+
+
+def test_the_keys_of_many_records_are_read_together_and_those_that_are_gone_are_left_out(subject):
+    ref, key = subject
+    records = [{"tenant": "acme", "subject_ref": each} for each in (ref, REF, ref)]
+
+    found = subject_keys.of_many(records)
+
+    assert found.keys() == {ref} and found[ref].open(key.seal("text", "p"), "p") == "text"
+    assert subject_keys.of_many([]) == {}
+
+
+def test_an_erased_subject_s_words_are_read_from_memory_for_a_minute_at_most(subject, clock):
+    ref, _ = subject
+    record = {"tenant": "acme", "subject_ref": ref}
+    subject_keys.of(record)
+    # Another process erases the subject.
+    known = subject_keys._remembered[ref]
+    subject_keys.begin_erasure(ref, "e-1", NOW)
+    subject_keys.drop(ref, "e-1")
+    subject_keys._remembered[ref] = known
+
+    clock(59)
+    assert subject_keys.of(record).ref == ref and ref in subject_keys.of_many([record])
+    clock(1)
+    assert subject_keys.of_many([record]) == {}
+    with pytest.raises(SubjectErased):
+        subject_keys.of(record)
+    assert subject_keys.remembered(ref) is None
+
+
+def test_a_record_of_a_subject_that_was_erased_and_came_again_is_opened_with_its_own_key(subject, keys):
+    ref, old = subject
+    subject_keys.remember(old)
+    new, item = subject_keys.create(ref, "acme", NOW)
+    keys.put_item(Item=item)
+    record = {"tenant": "acme", "subject_ref": ref, "subject_mac": new.mark}
+
+    assert subject_keys.of_many([record | {"subject_mac": old.mark}, record])[ref].mark == new.mark
+    subject_keys.remember(old)
+    assert subject_keys.of(record).mark == new.mark
+
+
+def test_a_plan_carries_its_key(subject):
+    ref, key = subject
+
+    for _ in ("unwrapped", "remembered"):
+        carried = subject_keys.carried({"ref": ref, "wrapped_key": key.wrapped})
+        assert carried.open(key.seal("text", "p"), "p") == "text"
+        subject_keys.remember(carried)
+
+
 def test_a_process_remembers_no_more_than_it_may(monkeypatch):
     monkeypatch.setattr(subject_keys, "MOST_REMEMBERED", 2)
     for number in range(3):
-        subject_keys.remember(subject_keys.SubjectKey(f"s-{number}", bytes(32)), 1)
+        subject_keys.remember(subject_keys.SubjectKey(f"s-{number}", bytes(32)))
 
     assert subject_keys.remembered("s-0") is None and subject_keys.remembered("s-2")
     subject_keys.forget("s-2")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from words import sealed
 
 from adapters import payloads, workflows
 from adapters.requests_table import decimal
@@ -54,7 +55,9 @@ def outcome(status: str, **more: object) -> dict:
 
 
 def test_a_released_answer_is_answered_at_once(submit, machine):
-    machine.record = outcome("COMPLETED", answer="Eleven hours.", cost_usd=decimal(0.0002), model="nova-lite")
+    machine.record = outcome(
+        "COMPLETED", **sealed("answer", "acme#r-1", "Eleven hours."), cost_usd=decimal(0.0002), model="nova-lite"
+    )
 
     status, body = submit(BODY)
 

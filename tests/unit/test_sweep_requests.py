@@ -2,6 +2,7 @@
 
 import pytest
 from people import judge, reviewer
+from words import text_of
 
 from adapters import requests_table, reviews_table
 from adapters.reviews_table import LAPSE_SECONDS, RESUME_SECONDS
@@ -161,11 +162,11 @@ def test_a_first_verdict_alone_lets_nothing_out_once_its_workflow_is_gone(sweep,
 
 @pytest.mark.parametrize(("kind", "status"), [("AUDIT", "COMPLETED"), ("PLANTED", "PLANTED")])
 def test_an_audit_that_outlived_its_deadline_ends_and_its_request_stays_as_it_is(sweep, open_review, kind, status):
-    opened = open_review(kind=kind, blind=True)
+    review = open_review(kind=kind, blind=True)
 
     assert sweep(NOW + 601 + LAPSE_SECONDS) == {"reviews_lapsed": 1}
-    record = requests_table.find(opened["request_key"])
-    assert (record["status"], record["answer"]) == (status, "Eleven hours.")
+    record = requests_table.find(review["request_key"])
+    assert (record["status"], text_of(record, "answer")) == (status, "Eleven hours.")
     assert "sweep" not in record
 
 

@@ -57,7 +57,7 @@ def test_what_is_due_soon_is_marked_once_in_each_tier(watch, open_review):
     assert reviews_table.find(review["review_id"])["due_noticed_at"] == "2027-01-15T08:05:00.000Z"
 
     reviews_table.open_for(
-        review | {"head_start_seconds": 0, "review_days": 90}, "lead", "token-2", 400, ["user-17"], NOW + 400
+        review | {"head_start_seconds": 0, "review_days": 90}, "lead", "token-2", 400, {"user_id": "user-17"}, NOW + 400
     )
     assert watch(699) == {}
     assert watch(700) == {"noticed": 1}
