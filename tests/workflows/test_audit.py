@@ -171,6 +171,25 @@ def test_a_person_is_found_by_their_key_and_what_was_done_about_them_without_it(
     bulwark_says("search", "--subject", "acme", "nobody", ends=4)
 
 
+def test_a_person_s_requests_and_reviews_are_found_and_no_one_else_s(bulwark, bulwark_says):
+    person = f"person-{uuid.uuid4().hex}"
+    mine = {bulwark.send("sure", subject_id=person), held := bulwark.send("unsure", subject_id=person)}
+    other = bulwark.send("sure", subject_id="somebody")
+    bulwark.decide(bulwark.open_review(held)["review_id"], "APPROVE")
+    for request_id in (*mine, other):
+        of(bulwark, request_id, "REQUEST_COMPLETED")
+    of(bulwark, held, "REVIEW_DECIDED")
+    of(bulwark, held, "REVIEW_READ")
+
+    found = json.loads(bulwark_says("search", "--subject", "acme", person, "--json"))
+
+    assert {one["request_id"] for one in found} == mine
+    assert {"REVIEW_READ", "REVIEW_CLAIMED", "REVIEW_DECIDED", "REQUEST_HELD"} <= set(actions(found))
+    assert all("body_mac" in one for one in found if one["action"].startswith("REQUEST_"))
+    assert all("answer_mac" in one for one in found if one["action"] in ("REQUEST_COMPLETED", "REQUEST_HELD"))
+    assert person not in json.dumps(found)
+
+
 def test_what_is_changed_in_the_bucket_is_told_by_command(bulwark, bulwark_says):
     """Last in this file: by somebody who may do anything with the bucket."""
     of(bulwark, bulwark.send("sure"), "REQUEST_COMPLETED")
