@@ -218,6 +218,11 @@ def find(request_key: str) -> dict | None:
     return get(_table(), {"request_key": request_key})
 
 
+def ends_at(record: dict) -> int:
+    """When a record's time is over; under a legal hold, when it would be."""
+    return int(record.get("expires_at") or record["held_expires_at"])
+
+
 def move_sweep(request_key: str, at: float) -> dict:
     """An action that has the sweeper look at a request under review at another time."""
     return update(

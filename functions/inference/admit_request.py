@@ -155,7 +155,7 @@ def _answer_without_model(
     if earlier := _earlier_answer(key):
         status, kept = Status.COMPLETED, ("model", "confidence", "prompt_version")
         outcome |= {"decided_by": "store", "cost_usd": 0, **{name: earlier[name] for name in kept if name in earlier}}
-        outcome |= payloads.answer(record["request_key"], earlier["text"], subject, record["expires_at"])
+        outcome |= payloads.answer(record["request_key"], earlier["text"], subject, requests_table.ends_at(record))
         if use_case.deliver_answer:
             outcome["deliver"] = "event"
     else:
@@ -300,7 +300,7 @@ def _plan(
             "request_key": request.key,
             "use_case": use_case.name,
             "in_flight_key": record["in_flight_key"],
-            "expires_at": int(record["expires_at"]),
+            "expires_at": requests_table.ends_at(record),
             # So that who keeps the answer needs no call for the key.
             "subject": {"ref": subject.ref, "wrapped_key": subject.wrapped},
             "query_signals": query_signals(detail["query"]),
@@ -320,7 +320,7 @@ def _plan(
         return plan | rendered | {"payload_ref": ""}
     # Too large for a state: the bucket has the body already, and InvokeLargeModel reads it there.
     ref = record.get("payload_ref") or payloads.keep_apart(
-        "payload", request.key, request.body, subject, record["expires_at"]
+        "payload", request.key, request.body, subject, requests_table.ends_at(record)
     )
     return plan | {
         "messages": [],

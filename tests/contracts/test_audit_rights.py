@@ -60,10 +60,19 @@ def test_the_log_is_locked_and_its_key_and_bucket_outlive_the_stack(template):
     assert "TlsOnly" in json.dumps(template["Resources"]["AuditBucketPolicy"])
 
 
-def test_only_write_digest_may_sign(template):
-    signing = [name for name, one in statements(template) if "kms:Sign" in json.dumps(one.get("Action", ""))]
+def test_only_write_digest_may_sign_for_the_log(template):
+    signing = {
+        name: json.dumps(one["Resource"])
+        for name, one in statements(template)
+        if "kms:Sign" in json.dumps(one.get("Action", ""))
+    }
 
-    assert signing == ["WriteDigestFunction"]
+    assert [name for name, key in signing.items() if "AuditKey" in key] == ["WriteDigestFunction"]
+    assert [name for name, key in signing.items() if "AuditKey" not in key] == ["IssueReceiptFunction"]
+
+
+def test_the_log_is_kept_for_as_long_as_the_policy_promises(template, policy_document):
+    assert template["Parameters"]["AuditDays"]["Default"] == policy_document["retention"]["audit_days"]
 
 
 def test_the_stream_of_the_control_table_lets_no_counter_through(template):

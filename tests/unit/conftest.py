@@ -180,7 +180,13 @@ def stores(requests, reviews, control, cache, keys, bucket) -> None:
 def held(stores) -> Callable[..., dict]:
     """Record a held request; gives the review it waits for, as AssessAnswer hands it on."""
 
-    def hold(request_id: str = "r-1", tenant: str = "acme", draft: str = "Eleven hours.", **changes) -> dict:
+    def hold(
+        request_id: str = "r-1",
+        tenant: str = "acme",
+        draft: str = "Eleven hours.",
+        subject_id: str = "user-17",
+        **changes,
+    ) -> dict:
         request_key = f"{tenant}#{request_id}"
         review = {
             "review_id": review_id_of(request_key),
@@ -214,7 +220,7 @@ def held(stores) -> Callable[..., dict]:
             "body_digest": "body",
             "execution_name": "first",
             "user_id": "user-17",
-            "subject_id": "user-17",
+            "subject_id": subject_id,
             "status": {"HELD": "HELD", "AUDIT": "COMPLETED", "PLANTED": "PLANTED"}[review["kind"]],
             "reason": "LOW_CONFIDENCE",
             "admitted_at": iso(NOW - 2),
@@ -229,8 +235,8 @@ def held(stores) -> Callable[..., dict]:
             "findings": [],
             "sweep": "OPEN#0",
             "sweep_at": int(NOW) + 120,
-            **sealed("payload", request_key, json.dumps(body)),
-            **sealed("answer", request_key, draft),
+            **sealed("payload", request_key, json.dumps(body), subject_id),
+            **sealed("answer", request_key, draft, subject_id),
         }
         dynamodb.Table("requests").put_item(Item=record)
         return review

@@ -28,6 +28,12 @@ def resumed(monkeypatch) -> list[tuple[str, str]]:
     return told
 
 
+def keep_answer(request_key: str, text: str) -> dict:
+    """An answer too large for its record, sealed under its subject's key."""
+    key = subject_keys.make(subject_keys.subject_ref("acme", "ana"), "acme", NOW)
+    return payloads.keep("answer", request_key, text, key, NOW + 86_400)
+
+
 @pytest.fixture
 def record(stores, requests):
     """Put a request of a subject, in any state."""
@@ -39,6 +45,7 @@ def record(stores, requests):
             "request_id": request_id,
             "status": "COMPLETED",
             "admitted_at": iso(NOW),
+            "expires_at": int(NOW) + 86_400,
             "subject_id": subject,
             "subject_ref": subject_keys.subject_ref("acme", subject),
             **more,
@@ -194,17 +201,15 @@ def test_a_cached_answer_goes_unless_it_is_another_request_s(record, case, cache
 
 
 def test_objects_of_a_request_go_with_those_of_attempts_that_were_not_first(record, case, bucket):
-    kept = payloads.keep("answer", "acme#r-1", "x" * 40_000)
-    payloads.keep("answer", "acme#r-1", "y" * 40_000)  # nothing refers to it
+    kept = keep_answer("acme#r-1", "x" * 40_000)
+    keep_answer("acme#r-1", "y" * 40_000)  # nothing refers to it
     event = payloads.put_event(b"{}")
     record("r-1", **kept, event_ref=event)
-    payloads.keep("answer", "acme#other", "z" * 40_000)
+    keep_answer("acme#other", "z" * 40_000)
 
     assert erase("PayloadBucket", case) == 3
 
-    assert [one.key for one in bucket.objects.all()] == [
-        payloads.keep("answer", "acme#other", "z" * 40_000)["answer_ref"]
-    ]
+    assert [one.key for one in bucket.objects.all()] == [keep_answer("acme#other", "z" * 40_000)["answer_ref"]]
 
 
 def test_an_object_under_the_day_of_its_expiry_is_found_by_what_lies_beside_it(record, case, bucket):
@@ -252,7 +257,7 @@ def test_what_is_put_after_the_erasure_is_found_by_the_search(record, case, cach
     for store in ("CacheTable", "PayloadBucket", "RequestsTable"):
         erase(store, case)
     cache.put_item(Item={"answer_key": "acme/q1", "request_key": "acme#r-1"})
-    payloads.keep("answer", "acme#r-1", "x" * 40_000)
+    keep_answer("acme#r-1", "x" * 40_000)
 
     assert [found(store, case) for store in ("CacheTable", "PayloadBucket")] == [1, 1]
     assert [found(store, case) for store in ("CacheTable", "PayloadBucket")] == [0, 0]

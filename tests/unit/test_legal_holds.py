@@ -19,12 +19,13 @@ LONG = "word " * 20_000
 def subject(stores, reviews, clock, open_review, requests):
     """A subject with some records, one of them with a review that has a verdict, and a stranger; gives the ref."""
     ref = subject_keys.subject_ref("acme", "customer-17")
-    review = open_review("reviewed", draft=LONG, subject_ref=ref, retention_class="standard")
+    review = open_review("reviewed", draft=LONG, subject_id="customer-17", subject_ref=ref, retention_class="standard")
+    words = subject_keys.make(ref, "acme", NOW)
     for name, owner in {"reviewed": ref, "large": ref, "small": ref, "stranger": "0" * 32}.items():
         key = f"acme#{name}"
         record = requests_table.find(key) or {"request_key": key, "status": "COMPLETED", "tenant": "acme"}
         record |= {"subject_ref": owner, "expires_at": NOW + 1000}
-        record |= payloads.keep("payload", key, "small" if name == "small" else LONG + name)
+        record |= payloads.keep("payload", key, "small" if name == "small" else LONG + name, words, NOW + 1000)
         requests.put_item(Item=record)
     judge(review["review_id"], reviewer("kim"), "APPROVE", NOW)
     return ref
@@ -66,9 +67,9 @@ def test_a_hold_takes_the_end_from_all_of_a_subject_and_from_nobody_else(subject
     assert len(reviews.scan()["Items"]) == 2  # the review, and its verdict
     record = requests_table.find("acme#large")
     assert record["payload_ref"].startswith("held/") and record["held_expires_at"] == NOW + 1000
-    assert payloads.text_of(record, "payload") == LONG + "large"
+    assert text_of(record, "payload") == LONG + "large"
     review = reviews_table.find(requests_table.find("acme#reviewed")["review_id"])
-    assert payloads.text_of(requests_table.find("acme#reviewed"), "answer") == LONG and review
+    assert text_of(requests_table.find("acme#reviewed"), "answer") == LONG and review
 
 
 def test_lifting_a_hold_leaves_all_as_it_was(subject, act, requests, reviews, bucket):
@@ -95,7 +96,7 @@ def test_an_original_that_went_with_its_day_comes_back(subject, act, bucket):
     bucket.objects.filter(Prefix="requests/").delete()
     act(lift_hold.handler)
 
-    assert payloads.text_of(requests_table.find("acme#large"), "payload") == LONG + "large"
+    assert text_of(requests_table.find("acme#large"), "payload") == LONG + "large"
     assert not list(bucket.objects.filter(Prefix="held/"))
 
 
@@ -150,7 +151,8 @@ def test_a_call_goes_on_where_the_last_one_was_out_of_time(subject, act, context
 def test_what_comes_under_a_hold_is_held_by_the_next_night(subject, act, requests, context):
     act(set_hold.handler)
     late = {"request_key": "acme#late", "subject_ref": subject, "expires_at": NOW + 86_400}
-    requests.put_item(Item=late | payloads.keep("payload", "acme#late", LONG))
+    words = subject_keys.make(subject, "acme", NOW)
+    requests.put_item(Item=late | payloads.keep("payload", "acme#late", LONG, words, NOW + 86_400))
     requests.update_item(
         Key={"request_key": "acme#small"},
         UpdateExpression="SET answer_ref = :ref",

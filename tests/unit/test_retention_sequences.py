@@ -135,7 +135,7 @@ class World:
             if thing.subject in self.held or thing.ends > self.now:
                 assert place in there, f"{place} is gone"
                 if thing.ref:
-                    assert payloads.text_of(requests_table.find(place[1]), "payload") == thing.words
+                    assert payloads.get(requests_table.find(place[1])["payload_ref"]).decode() == thing.words
             elif place in there:
                 assert self.now <= thing.ends + DAY, f"{place} is kept"
         for each in self.bucket.objects.all():
