@@ -4,20 +4,26 @@ Own CPU: the handlers run in a process of their own against the embedded AWS, an
 taken off the thread's; Powertools, validation and logging stay in. The announcement is counted in batches of BATCH,
 as the stream delivers it. Calls: everything that reaches the endpoint while real requests run through the stack,
 Lambda invocations by the state machines included, the model and the services' own polling left out.
-Prints one JSON line last: {"own_cpu_ms", "aws_calls": {"release", "held"}, ...}.
+Subjects' keys: what knowing them costs beyond a claim's one transaction, while requests of MIX_SUBJECTS people, the
+n-th of whom comes as often as 1/n^1.1 (Zipf), reach MIX_PROCESSES processes at random; nobody is known at first. The
+figure counts second attempts of a claim, reads of the keys' table and calls of KMS.
+Prints one JSON line last: {"own_cpu_ms", "aws_calls": {"release", "held"}, "subject_key_calls_per_request", ...}.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,22 +37,35 @@ from local import cloud as embedded
 from local.functions import specification
 
 BATCH = 10
-TARGET_CPU_MS, TARGET_CALLS = 1.1, 6
+TARGET_CPU_MS, TARGET_CALLS, TARGET_KEY_CALLS = 1.1, 6, 0.1
+MIX_SUBJECTS, MIX_PROCESSES, MIX_EXPONENT = 1_000, 2, 1.1
 # Polling by the services themselves, the model's own calls, and what this bench asks.
 NOT_OURS = ("GetRecords", "GetShardIterator", "DescribeStream", "ReceiveMessage", "PutLogEvents", "Converse")
 
 
+def subjects(kind: str = "person") -> Iterator[str]:
+    """Who sends one request after the other: few people often, many seldom."""
+    chance = random.Random(1)
+    people = [f"{kind}-{number}" for number in range(1, MIX_SUBJECTS + 1)]
+    weights = list(itertools.accumulate(1 / number**MIX_EXPONENT for number in range(1, MIX_SUBJECTS + 1)))
+    while True:
+        yield from chance.choices(people, cum_weights=weights, k=1000)
+
+
 class OwnTime:
-    """Thread CPU of a call, less what botocore's API calls took of it."""
+    """Thread CPU of a call, less what botocore's API calls took of it; and which calls those were."""
 
     def __init__(self) -> None:
         import botocore.client
 
         self.inside = 0.0
+        self.key_calls = 0
         original = botocore.client.BaseClient._make_api_call
 
         def timed(client: Any, operation: str, parameters: dict) -> Any:
             started = time.thread_time()
+            self.key_calls += operation == "TransactWriteItems" or client.meta.service_model.service_name == "kms"
+            self.key_calls += operation == "GetItem" and parameters["TableName"] == os.environ["KEYS_TABLE"]
             try:
                 return original(client, operation, parameters)
             finally:
@@ -62,8 +81,8 @@ class OwnTime:
         return (spent - self.inside) * 1000, result
 
 
-def own_cpu(cloud: embedded.Cloud, rounds: int) -> dict[str, float]:
-    """Median own CPU milliseconds per request of each handler on the release path, in a process of its own."""
+def in_a_process(cloud: embedded.Cloud, *arguments: str) -> Any:
+    """What this bench measures with the release path's handlers, in a process of its own against the endpoint."""
     with tempfile.TemporaryDirectory() as layers:
         for folder in ("events/schemas", "policies"):
             shutil.copytree(ROOT / folder, layers, dirs_exist_ok=True)
@@ -71,13 +90,47 @@ def own_cpu(cloud: embedded.Cloud, rounds: int) -> dict[str, float]:
         for name in ("AdmitRequestFunction", "AssessAnswerFunction", "PublishOutcomeFunction"):
             function = cloud.functions.function(name)
             environment |= specification.environment(function, cloud.endpoint, "127.0.0.1:1", "bench", Path(layers))
-        command = [sys.executable, __file__, "--handlers", "--rounds", str(rounds)]
+        command = [sys.executable, __file__, *arguments]
         output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     return json.loads(output.splitlines()[-1])
 
 
+def count_key_calls(requests: int) -> float:
+    """Calls for subjects' keys per admitted request, over the mix of subjects and of processes' memories."""
+    from adapters import subject_keys
+    from inference import admit_request
+
+    own, chance, whose = OwnTime(), random.Random(2), subjects("mix")
+    memories = [(None, OrderedDict()) for _ in range(MIX_PROCESSES)]
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        for number in range(requests):
+            process = chance.randrange(MIX_PROCESSES)
+            subject_keys._root, subject_keys._remembered = memories[process]
+            detail = {"request_id": f"mix-{number}", "use_case": "sure", "query": "Why?", "user_id": next(whose)}
+            admitted = admit_request.handler(arriving(f"mix-{number}", detail), CONTEXT)
+            assert admitted["admission"] == "ADMITTED", admitted
+            memories[process] = subject_keys._root, subject_keys._remembered
+    return round(own.key_calls / requests - 1, 4)
+
+
+CONTEXT = SimpleNamespace(
+    function_name="bench",
+    function_version="1",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:bench",
+    aws_request_id="bench",
+    get_remaining_time_in_millis=lambda: 10_000,
+)
+
+
+def arriving(name: str, detail: dict) -> dict:
+    """A request as its execution hands it to AdmitRequest."""
+    event = {"id": f"event-{name}", "account": "123456789012", "source": "acme.app", "detail": detail}
+    return {"execution_name": f"run-{name}", **event}
+
+
 def time_handlers(rounds: int) -> dict[str, float]:
-    """What the child process does: `own_cpu` of the handlers against the endpoint of its environment."""
+    """Median own CPU milliseconds per request of each handler on the release path."""
     own = OwnTime()
     # Log lines and metrics are written, as in Lambda, but not to the reader's screen.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -90,14 +143,7 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
     from inference import admit_request, assess_answer
     from outbox import publish_outcome
 
-    context = SimpleNamespace(
-        function_name="bench",
-        function_version="1",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:bench",
-        aws_request_id="bench",
-        get_remaining_time_in_millis=lambda: 10_000,
-    )
+    whose = subjects()
     passage = {"id": "p1", "text": "A ledger is a book of accounts, kept entry by entry. " * 12}
     answer = {
         "Output": {"Message": {"Role": "assistant", "Content": [{"Text": "A ledger is a book of accounts. " * 20}]}},
@@ -112,16 +158,9 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
             "use_case": "sure",
             "query": "What is a ledger, and who keeps it?",
             "passages": [passage],
-            "user_id": "user-1",
+            "user_id": next(whose),
         }
-        event = {
-            "execution_name": f"run-{number}",
-            "id": f"e-{number}",
-            "account": "123456789012",
-            "source": "acme.app",
-            "detail": detail,
-        }
-        spent, plan = own.of(admit_request.handler, event, context)
+        spent, plan = own.of(admit_request.handler, arriving(str(number), detail), CONTEXT)
         times["admit_request"].append(spent)
         assess = {
             "execution_name": f"run-{number}",
@@ -131,7 +170,7 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
             "attempts": [],
             "retrieval_scores": [],
         }
-        spent, judged = own.of(assess_answer.handler, assess, context)
+        spent, judged = own.of(assess_answer.handler, assess, CONTEXT)
         assert judged["status"] == "COMPLETED", judged
         times["assess_answer"].append(spent)
 
@@ -148,7 +187,7 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
             }
             for n, image in enumerate(images[start : start + BATCH])
         ]
-        spent, result = own.of(publish_outcome.handler, {"Records": changes}, context)
+        spent, result = own.of(publish_outcome.handler, {"Records": changes}, CONTEXT)
         assert result == {"batchItemFailures": []}, result
         times["publish_outcome"].append(spent / BATCH)
     warm = {name: spent[len(spent) // 5 :] for name, spent in times.items()}
@@ -159,12 +198,20 @@ def aws_calls(cloud: embedded.Cloud, use_case: str, requests: int) -> dict[str, 
     """Calls per request by service and operation, over a run of requests through the whole stack."""
     announcements = Announcements(cloud, f"overhead-{use_case}")
     before = Counter(cloud.calls)
+    whose = subjects()
     entries = [
         {
             "EventBusName": cloud.outputs["EventBusName"],
             "Source": "acme.app",
             "DetailType": "InferenceRequested",
-            "Detail": json.dumps({"request_id": f"{use_case}-{n}", "use_case": use_case, "query": "What is a ledger?"}),
+            "Detail": json.dumps(
+                {
+                    "request_id": f"{use_case}-{n}",
+                    "use_case": use_case,
+                    "query": "What is a ledger?",
+                    "user_id": next(whose),
+                }
+            ),
         }
         for n in range(requests)
     ]
@@ -201,10 +248,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--requests", type=int, default=100)
-    parser.add_argument("--handlers", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--mix", type=int, default=6_000, help="requests over which calls for subjects' keys count")
+    parser.add_argument("--measure", choices=["cpu", "keys"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.handlers:
-        print(json.dumps(time_handlers(options.rounds)))
+    if options.measure:
+        print(json.dumps(time_handlers(options.rounds) if options.measure == "cpu" else count_key_calls(options.mix)))
         return 0
     with embedded.start(
         ROOT / "template.yaml", stack_name="bulwark-overhead", policy=policy(), schedules=False
@@ -214,7 +262,9 @@ def main() -> int:
             print(f"{options.requests} requests on the {path} path", file=sys.stderr)
             by_path[path] = aws_calls(cloud, use_case, options.requests)
         print(f"{options.rounds} rounds of the handlers", file=sys.stderr)
-        cpu = own_cpu(cloud, options.rounds)
+        cpu = in_a_process(cloud, "--measure", "cpu", "--rounds", str(options.rounds))
+        print(f"{options.mix} requests of {MIX_SUBJECTS} subjects", file=sys.stderr)
+        key_calls = in_a_process(cloud, "--measure", "keys", "--mix", str(options.mix))
     for path, calls in by_path.items():
         print(path)
         for name, count in calls.items():
@@ -223,7 +273,8 @@ def main() -> int:
         "own_cpu_ms": round(sum(cpu.values()), 3),
         "own_cpu_ms_by_handler": cpu,
         "aws_calls": {path: round(sum(calls.values()), 2) for path, calls in by_path.items()},
-        "targets": {"own_cpu_ms": TARGET_CPU_MS, "release": TARGET_CALLS},
+        "subject_key_calls_per_request": key_calls,
+        "targets": {"own_cpu_ms": TARGET_CPU_MS, "release": TARGET_CALLS, "subject_key_calls": TARGET_KEY_CALLS},
     }
     print(json.dumps(result))
     return 0

@@ -145,11 +145,12 @@ def test_where_two_differ_a_lead_sees_both_and_decides(bulwark):
     bulwark.decide(review_id, "EDIT", "Lead", answer="A ledger is a book.")
 
     record = bulwark.outcome(request_id, "COMPLETED")
-    assert (record["answer"], record["decided_by"]) == ("A ledger is a book.", "lead")
-    draft = bulwark.review(review_id)["draft"]
+    answer = bulwark.text_of(record, "answer")
+    assert (answer, record["decided_by"]) == ("A ledger is a book.", "lead")
+    draft = bulwark.text_of(bulwark.review(review_id), "draft")
     _, after = bulwark.call("GET", f"/reviews/{review_id}", user="Lead")
-    assert after["draft"] == draft != record["answer"]
-    assert after["edited"] == record["answer"]
+    assert after["draft"] == draft != answer
+    assert after["edited"] == answer
 
 
 def test_whoever_escalates_hands_it_to_a_lead_at_once(bulwark):
@@ -193,11 +194,13 @@ def test_a_verdict_on_what_has_changed_meanwhile_is_refused(bulwark):
     request_id, review_id = open_for(bulwark)
     claim(bulwark, review_id)
     _, shown = bulwark.call("GET", f"/reviews/{review_id}", user="Reviewer")
+    record = bulwark.record(request_id)
+    other = bulwark.key_of(record).seal("Another draft.", f"{record['request_key']}/answer")
     bulwark.cloud.client("dynamodb").update_item(
         TableName=bulwark.outputs["RequestsTable"],
-        Key={"request_key": {"S": f"acme#{request_id}"}},
+        Key={"request_key": {"S": record["request_key"]}},
         UpdateExpression="SET answer = :other",
-        ExpressionAttributeValues={":other": {"S": "Another draft."}},
+        ExpressionAttributeValues={":other": {"S": other}},
     )
 
     body = {"decision": "APPROVE", "shown_digest": shown["shown_digest"]}
@@ -389,7 +392,7 @@ def load_changes(bulwark: Bulwark, use_case: str) -> list[str]:
 
 def test_while_reviewers_are_behind_only_what_is_stored_is_answered(bulwark, behind):
     earlier = bulwark.send("storing", query="What is a day book?")
-    answer = bulwark.outcome(earlier, "COMPLETED")["answer"]
+    answer = bulwark.text_of(bulwark.outcome(earlier, "COMPLETED"), "answer")
     behind("storing")
     wait_for(lambda: load_changes(bulwark, "storing") == ["BREACHING"], "the change to be told")
     _, queues = bulwark.call("GET", "/queues", user="Reviewer")
@@ -400,7 +403,8 @@ def test_while_reviewers_are_behind_only_what_is_stored_is_answered(bulwark, beh
     same, other = bulwark.send("storing", query="What is a day book?"), bulwark.send("storing", query="A new one?")
 
     again = bulwark.outcome(same, "COMPLETED")
-    assert (again["answer"], again["decided_by"], again["mode"]) == (answer, "store", "cache_only")
+    told = bulwark.text_of(again, "answer")
+    assert (told, again["decided_by"], again["mode"]) == (answer, "store", "cache_only")
     refused = bulwark.outcome(other, "REFUSED")
     assert (refused["reason"], refused["retry_after_seconds"] > 0) == ("CACHE_ONLY", True)
     assert bulwark.announced(same, "InferenceCompleted") and bulwark.announced(other, "InferenceRefused")

@@ -26,7 +26,7 @@ def test_an_approved_answer_is_released_to_its_owner(bulwark):
     types = [event["detail-type"] for event in bulwark.announced(request_id, "InferenceCompleted")]
     assert types == ["InferenceCompleted"] and bulwark.announced(request_id, "InferenceHeld")
     _, view = bulwark.call("GET", f"/inferences/{request_id}")
-    assert view["answer"] == record["answer"]
+    assert view["answer"] == bulwark.text_of(record, "answer")
 
 
 def test_an_edited_answer_replaces_the_draft(bulwark):
@@ -35,7 +35,8 @@ def test_an_edited_answer_replaces_the_draft(bulwark):
 
     bulwark.decide(review["review_id"], "EDIT", answer="A ledger is a book of accounts.")
 
-    assert bulwark.outcome(request_id, "COMPLETED")["answer"] == "A ledger is a book of accounts."
+    record = bulwark.outcome(request_id, "COMPLETED")
+    assert bulwark.text_of(record, "answer") == "A ledger is a book of accounts."
 
 
 def test_a_rejected_answer_is_refused(bulwark):

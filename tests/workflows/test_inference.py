@@ -48,7 +48,7 @@ def test_the_event_carries_the_answer_where_the_use_case_says_so(bulwark):
 
     [event] = bulwark.announced(request_id)
 
-    assert event["detail"]["answer"] == bulwark.record(request_id)["answer"]
+    assert event["detail"]["answer"] == bulwark.text_of(bulwark.record(request_id), "answer")
 
 
 def test_every_announcement_meets_its_schema(bulwark):
