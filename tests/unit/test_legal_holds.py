@@ -5,6 +5,7 @@ import json
 import boto3
 import pytest
 from people import judge, reviewer
+from words import text_of
 
 from adapters import audit_notes, legal_holds, payloads, requests_table, reviews_table, subject_keys
 from domain.errors import HoldChanged
