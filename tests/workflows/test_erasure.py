@@ -350,7 +350,7 @@ def test_what_keeps_coming_is_said_and_not_hidden(bulwark):
     def go_on_writing() -> None:
         while not over.wait(0.3):
             item = {"request_key": f"acme#w-{uuid.uuid4().hex}", "subject_ref": record["subject_ref"]}
-            item |= {"status": "REFUSED", "tenant": "acme", "admitted_at": record["admitted_at"], "subject_id": person}
+            item |= {"status": "PLANTED", "tenant": "acme", "admitted_at": record["admitted_at"], "subject_id": person}
             client.put_item(TableName=table, Item={name: {"S": value} for name, value in item.items()})
 
     writer = threading.Thread(target=go_on_writing, daemon=True)
