@@ -27,6 +27,7 @@ from adapters import (
 from adapters.clock import iso, now
 from adapters.payloads import NotDeleted, PayloadGone
 from adapters.subject_keys import SubjectKey
+from domain import holds
 from domain.erasures import event_of, names
 from domain.outcomes import review_id_of
 from domain.requests import Reason, Status, canonical, request_key
@@ -40,6 +41,7 @@ BUSY_SECONDS = 5
 TURN_SECONDS = 20
 # Of a position: among objects that requests lead to, or among events that came by reference.
 _EVENTS = "events/"
+_OUTLIVING = "outliving"
 
 sqs = boto3.client("sqs")
 
@@ -154,7 +156,28 @@ def _erase_reviews(case: Case, position: str | None, hurry: Hurry) -> Progress:
                 workflows.resume_review(token, Next.DONE)
         return count
 
-    return _walk(case, position, hurry, page)
+    count = 0
+    if position != _OUTLIVING:
+        progress = _walk(case, position, hurry, page)
+        if not progress.done:
+            return progress
+        count = progress.count
+    while reviews := _outliving(case):
+        for review in reviews:
+            _delete(sorted(holds.objects(review)))
+            if token := review.get("task_token"):
+                workflows.resume_review(token, Next.DONE)
+            reviews_table.delete(review["review_id"])
+        count += len(reviews)
+        if hurry():
+            return Progress(count, False, _OUTLIVING)
+    return Progress(count)
+
+
+def _outliving(case: Case) -> list[dict]:
+    """Reviews and verdicts that outlive the request they were about, by their class."""
+    found = reviews_table.of_subject(case.ref, PAGE)
+    return [each for each in found if case.takes({"admitted_at": each.get("opened_at") or each.get("given_at", "")})]
 
 
 def _erase_cache(case: Case, position: str | None, hurry: Hurry) -> Progress:
@@ -403,7 +426,8 @@ def _search_dead_letters(case: Case, hurry: Hurry) -> Progress:
 
 
 def _search_reviews(case: Case, hurry: Hurry) -> Progress:
-    return Progress(sum(reviews_table.find(review_id_of(one["request_key"])) is not None for one in _traces(case)))
+    left = sum(reviews_table.find(review_id_of(one["request_key"])) is not None for one in _traces(case))
+    return Progress(left + len(_outliving(case)))
 
 
 def _search_cache(case: Case, hurry: Hurry) -> Progress:

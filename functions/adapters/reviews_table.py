@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from adapters import payloads, quality_table, requests_table, subject_keys
 from adapters.clock import epoch, iso
-from adapters.dynamodb import ConditionFailed, client, get, transact, update
+from adapters.dynamodb import ConditionFailed, client, get, get_many, transact, update
 from adapters.requests_table import DAY_SECONDS, LAST
 from adapters.subject_keys import SubjectKey
 from domain.callers import Caller
@@ -279,6 +279,24 @@ def _deleted(key: str, version: int | None = None) -> dict:
 def _verdicts_of(review: dict) -> list[dict]:
     given = {(verdict["tier"], verdict["person"]) for verdict in review.get("verdicts", ())}
     return [_deleted(_history_key(review["review_id"], tier, person)) for tier, person in sorted(given)]
+
+
+def of_subject(ref: str, limit: int) -> list[dict]:
+    """Reviews and verdicts on a subject's requests, also of requests that are gone; not all, if there are many."""
+    page = client.query(
+        TableName=_table(),
+        IndexName="subject-index",
+        KeyConditionExpression="#ref = :ref",
+        ExpressionAttributeNames={"#ref": "subject_ref"},
+        ExpressionAttributeValues={":ref": ref},
+        Limit=limit,
+    )
+    return get_many(_table(), [{"review_id": item["review_id"]} for item in page["Items"]], consistent=True)
+
+
+def delete(key: str) -> None:
+    """Delete a review or a verdict, whatever it is by now."""
+    client.delete_item(**_deleted(key)["Delete"])
 
 
 def forget_requester(request_key: str, user_id: str) -> None:

@@ -65,7 +65,7 @@ def _begin(tenant: str, ref: str, detail: dict) -> dict:
         detail["requested_by"],
         moment,
         f"{begun['erasure_id']}-requested",
-        **{name: begun[name] for name in ("erasure_id", "tenant", "subject_ref", "reason")},
+        **{name: begun[name] for name in ("erasure_id", "tenant", "subject_ref")},
     )
     return begun
 

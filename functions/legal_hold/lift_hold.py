@@ -3,7 +3,7 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import audit_notes, legal_holds, subject_keys
+from adapters import audit_notes, erasures_table, legal_holds, subject_keys
 from adapters.clock import now
 from domain.holds import Standing
 
@@ -28,7 +28,6 @@ def handler(event: dict, context: LambdaContext) -> dict:
         moment,
         f"hold-lifted-{ref}-{lifting['at']}",
         subject_ref=ref,
-        reason=lifting["reason"],
         held_since=item["hold"]["at"],
     )
     progress = legal_holds.release(
@@ -36,6 +35,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
     )
     if not progress.cursor:
         subject_keys.lift(ref)
+        # Should this process die here, the erasure looks for itself within a day.
+        erasures_table.go_on(ref)
     logger.info("hold lifted", subject_ref=ref, **progress.to_json() | {"cursor": bool(progress.cursor)})
     return {
         "standing": Standing.LIFTED,

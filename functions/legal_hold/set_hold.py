@@ -24,9 +24,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         return {"standing": standing, "subject_ref": ref, "done": True}
     hold = item["hold"]
     # Under the hold's own name: a call that comes again notes nothing twice.
-    audit_notes.leave(
-        "HOLD_SET", hold["by"], moment, f"hold-set-{ref}-{hold['at']}", subject_ref=ref, reason=hold["reason"]
-    )
+    audit_notes.leave("HOLD_SET", hold["by"], moment, f"hold-set-{ref}-{hold['at']}", subject_ref=ref)
     progress = legal_holds.apply(
         ref, event.get("cursor", ""), lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS
     )

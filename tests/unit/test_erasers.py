@@ -374,3 +374,22 @@ def mark(request_key: str, **values) -> None:
 
 def test_a_review_is_found_by_its_request(held):
     assert held("r-1")["review_id"] == review_id_of("acme#r-1")
+
+
+def test_a_review_goes_though_its_request_expired_before(open_review, requests, reviews, case, resumed):
+    """Reviews are kept for longer than what they were about, by most classes."""
+    review = open_review("old", subject_id="ana")
+    judge(review["review_id"], reviewer("kim"), "EDIT", NOW, answer="z" * 40_000)
+    requests.delete_item(Key={"request_key": "acme#old"})
+    other = open_review("other", subject_id="ben")
+    assert found("ReviewsTable", case) == 2
+
+    assert erase("ReviewsTable", case) == 2
+
+    assert [item["review_id"] for item in reviews.scan()["Items"]] == [other["review_id"]]
+    assert found("ReviewsTable", case) == 0
+    assert [one.key for one in payloads_of()] == []
+
+
+def payloads_of() -> list:
+    return list(boto3.resource("s3").Bucket("payloads").objects.all())

@@ -13,7 +13,6 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from adapters import dynamodb, erasures_table, subject_keys, workflows
-from domain import errors
 from local.cli import app, erasures
 from local.cli.target import started
 
@@ -314,7 +313,6 @@ def test_a_dead_claim_is_ended_and_its_place_given_back(bulwark):
     )
 
 
-@pytest.mark.skipif(not hasattr(errors, "SubjectClosed"), reason="requests of a closed subject are not held back yet")
 def test_a_request_sent_meanwhile_is_answered_afterwards(bulwark):
     person = f"person-{uuid.uuid4().hex}"
     bulwark.outcome(bulwark.send("sure", user_id=person))
