@@ -6,6 +6,7 @@ Needs python3.13, as the build does: on PATH, or among pyenv's versions.
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from workflows.conftest import ROOT, Bulwark, wait_for
 
+from adapters.subject_keys import SubjectKey
 from domain.answers import Answer
 from domain.incidents import Incident, IncidentType
 from domain.mitigation import MitigationSettings, begin
@@ -50,6 +52,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["sam", "build", "--build-dir", str(target), "--no-cached", "--template", str(ROOT / "template.yaml")]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+    native = list((target / "DependenciesLayer/python").rglob("*.cpython-313-*.so"))
+    assert native and all("aarch64" in path.name for path in native), "the functions' own architecture"
+    if platform.machine() != "aarch64":
+        # What is compiled cannot run here: the same releases for this machine take its place.
+        pinned = (ROOT / "dependencies/requirements.txt").read_text().split()
+        layer = ["--upgrade", "--target", str(target / "DependenciesLayer/python")]
+        install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *layer, *pinned]
+        subprocess.run(install, check=True, capture_output=True)
     return target / "template.yaml"
 
 
@@ -78,7 +88,15 @@ def bulwark(built: Path, runtime: Path) -> Iterator[Bulwark]:
 
 
 @pytest.fixture(scope="module")
-def held(bulwark: Bulwark) -> dict:
+def key(bulwark: Bulwark) -> SubjectKey:
+    """The key of whom the inputs are about, made by a request of theirs."""
+    detail = json.loads((ROOT / "events/samples/InferenceRequested.json").read_text())
+    bulwark.put(detail | {"request_id": "first-of-theirs"})
+    return bulwark.key_of(bulwark.outcome("first-of-theirs"))
+
+
+@pytest.fixture(scope="module")
+def held(bulwark: Bulwark, key: SubjectKey) -> dict:
     """A request held under the ids that the inputs use."""
     review = json.loads((ROOT / "events/inputs/AwaitReviewerFunction.json").read_text())["review"]
     reader = json.loads((ROOT / "events/inputs/ReadInferenceFunction.json").read_text())
@@ -98,8 +116,10 @@ def held(bulwark: Bulwark) -> dict:
         "admitted_at": "2026-11-23T09:30:00.000Z",
         "outcome_at": "2026-11-23T09:30:02.120Z",
         "review_id": review["review_id"],
-        "payload": canonical(json.loads(sample)),
-        "answer": draft,
+        "subject_ref": key.ref,
+        "subject_mac": key.mark,
+        "payload": key.seal(canonical(json.loads(sample)), f"{REQUEST_KEY}/payload"),
+        "answer": key.seal(draft, f"{REQUEST_KEY}/answer"),
         "body_digest": hashlib.sha256(canonical(json.loads(sample)).encode()).hexdigest(),
         "sweep": "OPEN#0",
         "sweep_at": "1795426322",
@@ -172,15 +192,20 @@ def seen(bulwark: Bulwark) -> list[dict]:
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
-def test_each_input_is_taken_by_its_packaged_function(bulwark, held, path):
+def test_each_input_is_taken_by_its_packaged_function(bulwark, held, key, path):
     event = json.loads(path.read_text())
+    if "subject" in event.get("request", {}):
+        # Its key, wrapped, is another one on each stack.
+        event["request"]["subject"] = {"ref": key.ref, "wrapped_key": key.wrapped}
     fresh = ("AdmitRequestFunction", "SubmitInferenceFunction", "RecoverEventFunction")
     admitted = ("AssessAnswerFunction", "RecordFailureFunction")
     put(bulwark, None if path.stem in fresh else held | {"status": "ADMITTED"} if path.stem in admitted else held)
     if "detail_ref" in event or "payload_ref" in event:
-        key = event.get("payload_ref") or event["detail_ref"]
-        body = (ROOT / "events/samples/InferenceRequested.json").read_bytes()
-        bulwark.cloud.client("s3").put_object(Bucket=bulwark.outputs["PayloadBucket"], Key=key, Body=body)
+        name = event.get("payload_ref") or event["detail_ref"]
+        body = (ROOT / "events/samples/InferenceRequested.json").read_text()
+        if "payload_ref" in event:
+            body = key.seal(body, f"{REQUEST_KEY}/payload")
+        bulwark.cloud.client("s3").put_object(Bucket=bulwark.outputs["PayloadBucket"], Key=name, Body=body.encode())
     if "{review_id}" in event.get("routeKey", ""):
         opened = json.loads((ROOT / "events/inputs/AwaitReviewerFunction.json").read_text())
         delete(bulwark, "ReviewsTable", "review_id", opened["review"]["review_id"])
