@@ -46,11 +46,12 @@ class ChildHistory(EventManager):
         return 0
 
 
-def problems(machine: dict[str, Any]) -> list[str]:
+def problems(machine: Any) -> list[str]:
     """What of a machine's Distributed Maps the embedded AWS cannot do."""
+    states = machine.get("States") if isinstance(machine, dict) else None
     return [
         f"SCHEMA_VALIDATION_FAILED: a Distributed Map has to tolerate all failures (100.0) here at /States/{name}"
-        for name, state in machine["States"].items()
+        for name, state in (states.items() if isinstance(states, dict) else ())
         if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
         and state.get("ToleratedFailurePercentage") != 100
     ]
