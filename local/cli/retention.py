@@ -110,14 +110,14 @@ def hold_list(as_json: JsonOption = False, stack: StackOption = None, endpoint: 
         (
             one["subject_ref"],
             one["tenant"],
-            one["hold"]["at"],
-            one["hold"]["by"],
+            one["hold"]["at"][:16],
+            one["hold"]["by"].rpartition(":")[2],
             one["hold"]["reason"],
             "being lifted" if "lifting" in one["hold"] else "stands",
         )
         for one in found
     ]
-    render.table(("!subject", "tenant", "!since", "set by", "reason", "!"), rows)
+    render.table(("!subject", "tenant", "!since", "set by", "reason", "!state"), rows)
     if not rows:
         render.say("Nobody is held.")
 

@@ -23,6 +23,9 @@ from moto.stepfunctions.parser.asl.eval.variable_store import VariableStore
 from local.moto_names import replace
 from local.stepfunctions.waiting import Run, run_of
 
+# moto forgets a map run with its execution's environment, when that has ended.
+_REMEMBERED = 1_000
+_runs: dict[str, Any] = {}
 _parent = threading.local()
 _state_map = "moto.stepfunctions.parser.asl.component.state.exec.state_map"
 
@@ -43,43 +46,40 @@ class ChildHistory(EventManager):
         return 0
 
 
-def problems(machine: dict[str, Any]) -> list[str]:
+def problems(machine: Any) -> list[str]:
     """What of a machine's Distributed Maps the embedded AWS cannot do."""
+    states = machine.get("States") if isinstance(machine, dict) else None
     return [
         f"SCHEMA_VALIDATION_FAILED: a Distributed Map has to tolerate all failures (100.0) here at /States/{name}"
-        for name, state in machine["States"].items()
+        for name, state in (states.items() if isinstance(states, dict) else ())
         if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
         and state.get("ToleratedFailurePercentage") != 100
     ]
 
 
-def _runs_of(execution: Any) -> Any:
-    """The map runs of an execution; none of one that has not come to its first state."""
-    env = getattr(execution.exec_worker, "env", None)
-    return env and env.map_run_record_pool_manager
-
-
 def _list_map_runs(self: Any, execution_arn: str) -> dict[str, Any]:
-    runs = _runs_of(self.describe_execution(execution_arn))
-    return {"mapRuns": [run.list_item() for run in runs.get_all()] if runs else []}
+    self.describe_execution(execution_arn)
+    return {"mapRuns": [run.list_item() for run in list(_runs.values()) if run.execution_arn == execution_arn]}
 
 
 def _describe_map_run(self: Any, map_run_arn: str) -> dict[str, Any]:
-    made = [machine.__dict__.get("executions_by_arn", {}) for machine in self.state_machines]
-    for execution in [each for found in made for each in list(found.values())]:
-        runs = _runs_of(execution)
-        if runs and (run := runs.get(map_run_arn)):
-            return run.describe()
-    raise ResourceNotFound()
+    if run := _runs.get(map_run_arn):
+        return run.describe()
+    raise ResourceNotFound(map_run_arn)
 
 
 def install() -> None:
     """Let the children of a map run."""
+    _runs.clear()
     component = f"{_state_map}.iteration.distributed_iteration_component"
     evaluate = DistributedIterationComponent._eval_body
 
     def eval_body(self: Any, env: Any) -> None:
         _parent.run = run_of(env)
+        record = env.stack[-1].map_run_record
+        _runs[record.map_run_arn] = record
+        while len(_runs) > _REMEMBERED:
+            del _runs[next(iter(_runs))]
         evaluate(self, env)
 
     evaluate_input = DistributedItemProcessorWorker._eval_input

@@ -59,6 +59,8 @@ def _enter_work_and_exit(self: Any, env: Any) -> None:
     context["State"] = {"EnteredTime": iso_time(), "Name": self.name}
     self._eval_state_input(env=env)
     self._eval_state(env)
+    # What waited in threads of its own, as a map does for its children, was not woken by the end of its run.
+    run_of(env).check()
     if not env.is_running():
         return
     self._eval_state_output(env=env)

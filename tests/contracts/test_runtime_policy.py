@@ -1,11 +1,14 @@
 """Holds the shipped policy to its schema, to the rights the template grants, and to its stores."""
 
+import json
 import re
 
 import pytest
 from machines import ROOT
 
+from domain.holds import HELD_OBJECTS
 from domain.policy import Policy
+from domain.retention import EVENT_DAYS, MOST_DAYS
 
 
 @pytest.fixture
@@ -87,3 +90,30 @@ def test_the_bus_takes_the_sources_of_the_shipped_policy_s_producers_and_no_othe
     assert set(rules.producers) == {(account, source) for source in sources.split(",")}
     strangers = template["Resources"]["StrangersPolicy"]["Properties"]["Statement"]
     assert strangers["Effect"] == "Deny" and "StringNotEquals" in strangers["Condition"]
+
+
+def test_the_longest_class_that_may_be_is_the_one_that_cleanup_waits_for():
+    schema = json.loads((ROOT / "policies/runtime.schema.json").read_text())
+    spans = schema["properties"]["retention_classes"]["additionalProperties"]["properties"]
+
+    assert {span["maximum"] for span in spans.values()} == {MOST_DAYS}
+    assert schema["properties"]["retention"]["properties"]["audit_days"]["minimum"] >= MOST_DAYS
+
+
+def test_the_bucket_s_lifecycle_is_a_net_behind_the_cleanup_and_not_under_what_is_held(template):
+    rules = template["Resources"]["PayloadBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules}
+
+    assert days["requests/"] > MOST_DAYS + 1 and days["events/"] > EVENT_DAYS + 1
+    assert not [prefix for prefix in days if HELD_OBJECTS.startswith(prefix)]
+
+
+def test_whoever_reads_a_request_s_objects_reads_them_while_they_are_held(template):
+    """A hold moves what a record refers to."""
+    for name, resource in template["Resources"].items():
+        policies = resource.get("Properties", {}).get("Policies", [])
+        found = [one for policy in policies if isinstance(policy, dict) for one in policy.get("Statement", [])]
+        for statement in found:
+            resources = str(statement["Resource"])
+            if "s3:GetObject" in str(statement["Action"]) and "/requests/*" in resources:
+                assert f"/{HELD_OBJECTS}*" in resources, name

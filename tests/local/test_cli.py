@@ -26,6 +26,7 @@ COMMANDS = (
     "replay-dlq"
 ).split()
 AUDIT = ("verify", "search", "seal", "export-key")
+HELD = [["hold", "set"], ["hold", "lift"], ["hold", "list"], ["retention", "run"]]
 BULWARK = [sys.executable, "-c", "from local.cli import main; main()"]
 ANSWERED = {"RELEASED", "HELD"}
 
@@ -111,6 +112,7 @@ def outcome(told: Callable[..., object], request_id: str, *statuses: str) -> dic
         ["mode", "set"],
         ["mode", "clear"],
         *(["audit", name] for name in AUDIT),
+        *HELD,
     ],
 )
 def test_every_command_teaches_by_example_and_says_what_its_exit_codes_mean(command):
@@ -563,3 +565,27 @@ def test_our_own_questions_are_valid_requests_and_a_quarter_of_the_answers_is_wr
 )
 def test_the_interval_of_a_share_is_exact(wrong, of, low, high):
     assert Share(wrong, of).interval == pytest.approx((low, high), abs=1e-4)
+
+
+def test_a_subject_is_held_and_let_go(bulwark, told, sent):
+    assert told("hold", "list") == []
+
+    held = told("hold", "set", "acme", "customer-17", "--reason", "case 118")
+    assert held["standing"] == "HELD" and held["hold"]["by"].startswith("arn:aws:")
+    [listed] = told("hold", "list")
+    assert (listed["subject_ref"], listed["tenant"]) == (held["subject_ref"], "acme")
+    assert "customer-17" not in json.dumps(listed)
+    assert "case 118" in bulwark("hold", "list").output
+    assert "lifted" in bulwark("hold", "lift", "acme", "customer-17", "--reason", "closed").output
+    assert "Nobody is held" in bulwark("hold", "list").output
+    assert "No hold stands" in bulwark("hold", "lift", "acme", "customer-17", "--reason", "closed", ends=4).output
+
+
+def test_a_night_is_run_by_hand(bulwark, told, cloud):
+    item = {"control_key": {"S": "rate#over"}, "expires_at": {"N": "1"}}
+    cloud.client("dynamodb").put_item(TableName=cloud.outputs["ControlTable"], Item=item)
+
+    dry = told("retention", "run", "--dry-run")
+    assert dry["dry_run"] and dry["stores"]["control"]["deleted"]["rate"] == 1
+    assert "1 rate" in bulwark("retention", "run").output
+    assert told("retention", "run")["stores"]["control"]["deleted"] == {}
