@@ -6,8 +6,8 @@ dead letters. Then the embedded stores are searched for raw bytes: objects in al
 messages, histories and inputs of executions, logs.
 Prints one JSON line last: {"subjects", "erased", "residual_bytes", "others_intact", "audit_verifies", ...}.
 `others_intact` counts the people who were not erased and of whom every trace is where it was, some of them read
-through the API; `audit_verifies` is null without the audit log. `in_streams` counts the erased whom a stream, which
-nobody can delete from, still shows for its 24 hours; what it shows is sealed where words are.
+through the API; `audit_verifies` is about the whole audit log, sealed before the erasures and after. `in_streams` counts
+the erased whom a stream, which nobody can delete from, still shows for its 24 hours: their ids, since words are sealed.
 """
 
 import argparse
@@ -330,14 +330,22 @@ class Bench:
 _KEYS = ("request_key", "review_id", "answer_key", "control_key", "subject_ref")
 
 
-def audit_verifies(bench: Bench) -> bool | None:
-    try:
-        from local.cli import audit
-    except ImportError:
-        return None
+def seal(bench: Bench) -> str:
+    """Seal the audit log as it is by now; gives its head, as an auditor keeps it."""
+    name = bench.cloud.outputs["WriteDigestFunctionName"]
+    told = bench.cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    head = json.loads(told["Payload"].read())
+    return f"{head['number']}:{head['sha256']}"
+
+
+def audit_verifies(bench: Bench, head: str) -> dict:
+    """Whether the log is as it was written, the head of before the erasures included, and of how many records."""
+    from local.cli import audit
     from local.cli.target import started
 
-    return bool(audit.verifies(started(bench.cloud)))
+    seal(bench)
+    found = audit.check(started(bench.cloud), heads=[head])
+    return {"audit_verifies": not found.flaws, "audit_records": found.records}
 
 
 def main() -> int:
@@ -361,6 +369,8 @@ def main() -> int:
         before = bench.traces()
         assert set(before) == {one.canary for one in people}, "each canary is somewhere"
 
+        head = seal(bench)
+
         chosen = chance.sample(people, options.erased)
         names = {one.canary for one in chosen}
         started = time.monotonic()
@@ -379,7 +389,7 @@ def main() -> int:
             "erased": sum(one["outcome"]["S"] == "ERASED" for one in records),
             "residual_bytes": sum(bench.bytes_of[c, place] for c, places in residual.items() for place in places),
             "others_intact": len(intact),
-            "audit_verifies": audit_verifies(bench),
+            **audit_verifies(bench, head),
             "others": len(others),
             "read_through_the_api": [bench.readable(sample), len(sample)],
             "traces_before": sum(len(before[canary]) for canary in names),
@@ -396,7 +406,7 @@ def main() -> int:
             print(f"lost of {one.canary}: {sorted(lost)}", file=sys.stderr)
     print(json.dumps(result))
     good = result["erased"] == options.erased and not result["residual_bytes"]
-    good = good and len(intact) == len(others) and result["audit_verifies"] is not False
+    good = good and len(intact) == len(others) and result["audit_verifies"]
     return 0 if good and result["read_through_the_api"][0] == len(sample) else 1
 
 
