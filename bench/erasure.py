@@ -7,7 +7,8 @@ messages, histories and inputs of executions, logs.
 Prints one JSON line last: {"subjects", "erased", "residual_bytes", "others_intact", "audit_verifies", ...}.
 `others_intact` counts the people who were not erased and of whom every trace is where it was, some of them read
 through the API; `audit_verifies` is about the whole audit log, sealed before the erasures and after. `in_streams`
-counts the erased whom a stream, which nobody can delete from, still shows for its 24 hours: their ids, since words are sealed.
+counts the erased whom a stream, which nobody can delete from, still shows for its 24 hours:
+their ids, since words are sealed.
 """
 
 import argparse
