@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import moto.core  # noqa: F401 - it watches over clients that are made after it alone, and functions make theirs at import
 import pytest
 import yaml
 from hypothesis import settings

@@ -53,7 +53,7 @@ def test_a_reviewer_signs_in_claims_edits_and_the_workflow_resumes(bulwark, open
 
     record = bulwark.outcome(request_id, "COMPLETED")
 
-    assert (record["answer"], record["decided_by"]) == ("A ledger is a book of accounts.", "reviewer")
+    assert (bulwark.text_of(record, "answer"), record["decided_by"]) == ("A ledger is a book of accounts.", "reviewer")
     assert bulwark.review_states(review_id)[-1] == "ReturnDecision"
     assert tab.complaints == []
 
@@ -180,11 +180,13 @@ def test_a_draft_that_changed_is_shown_again_and_nothing_typed_is_lost(bulwark, 
     page.get_by_role("button", name="Claim this review").click()
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Your answer").fill("A ledger is a book.")
+    record = bulwark.record(request_id)
+    changed = bulwark.key_of(record).seal("A ledger is a plank.", f"{record['request_key']}/answer")
     bulwark.cloud.client("dynamodb").update_item(
         TableName=bulwark.outputs["RequestsTable"],
-        Key={"request_key": {"S": f"acme#{request_id}"}},
+        Key={"request_key": {"S": record["request_key"]}},
         UpdateExpression="SET answer = :draft",
-        ExpressionAttributeValues={":draft": {"S": "A ledger is a plank."}},
+        ExpressionAttributeValues={":draft": {"S": changed}},
     )
     page.get_by_role("button", name="Send edit").click()
     page.get_by_role("dialog").get_by_role("button", name="Send edit").click()
