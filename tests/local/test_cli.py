@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from sealed_words import key_of
 from typer.testing import CliRunner, Result
 
 from local.cli import app
@@ -148,7 +149,9 @@ def test_no_label_is_sent(sent, cloud):
     stored = cloud.client("dynamodb").scan(TableName=cloud.outputs["RequestsTable"])["Items"]
 
     for item in stored:
-        assert set(json.loads(item["payload"]["S"])) <= {"request_id", "use_case", "query", "passages", "user_id"}
+        key = key_of(cloud, item["subject_ref"]["S"])
+        payload = key.open(item["payload"]["S"], f"{item['request_key']['S']}/payload")
+        assert set(json.loads(payload)) <= {"request_id", "use_case", "query", "passages", "user_id"}
 
 
 def test_requests_are_listed_by_status(sent, told):

@@ -4,14 +4,14 @@ import copy
 import json
 import time
 import uuid
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sealed_words import key_of
 
-from adapters import payloads, subject_keys
+from adapters import payloads
 from adapters.subject_keys import SubjectKey
 from local import cloud as embedded
 from local.users import sign_in
@@ -111,15 +111,8 @@ class Bulwark:
         return plain(found["Item"]) if "Item" in found else None
 
     def key_of(self, record: dict) -> SubjectKey:
-        """The key that a record's words are under, for who may ask KMS and read the table."""
-        root, own = (self.item("KeysTable", {"subject_ref": ref}) for ref in (subject_keys.ROOT, record["subject_ref"]))
-        opened = self.cloud.client("kms").decrypt(
-            CiphertextBlob=b64decode(root["wrapped_key"]), EncryptionContext=subject_keys._context()
-        )
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setenv("KEYS_TABLE", "here")
-            patched.setattr(subject_keys, "_root", ("here", opened["Plaintext"]))
-            return subject_keys.unwrap(own["subject_ref"], own["wrapped_key"])
+        """The key that a record's words are under."""
+        return key_of(self.cloud, record["subject_ref"])
 
     def text_of(self, record: dict, name: str) -> str | None:
         """A short text of a record, opened."""
