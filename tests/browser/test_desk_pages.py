@@ -23,13 +23,19 @@ def hold(bulwark, use_case: str = "unsure", draft: str | None = None, **detail) 
     request_id = bulwark.send(use_case, **detail)
     review_id = bulwark.open_review(request_id)["review_id"]
     if draft is not None:
-        bulwark.cloud.client("dynamodb").update_item(
-            TableName=bulwark.outputs["RequestsTable"],
-            Key={"request_key": {"S": f"acme#{request_id}"}},
-            UpdateExpression="SET answer = :draft",
-            ExpressionAttributeValues={":draft": {"S": draft}},
-        )
+        put_draft(bulwark, request_id, draft)
     return request_id, review_id
+
+
+def put_draft(bulwark, request_id: str, draft: str) -> None:
+    record = bulwark.record(request_id)
+    sealed = bulwark.key_of(record).seal(draft, f"{record['request_key']}/answer")
+    bulwark.cloud.client("dynamodb").update_item(
+        TableName=bulwark.outputs["RequestsTable"],
+        Key={"request_key": {"S": record["request_key"]}},
+        UpdateExpression="SET answer = :draft",
+        ExpressionAttributeValues={":draft": {"S": sealed}},
+    )
 
 
 def open_review(tab, review_id: str) -> Page:
@@ -180,14 +186,7 @@ def test_a_draft_that_changed_is_shown_again_and_nothing_typed_is_lost(bulwark, 
     page.get_by_role("button", name="Claim this review").click()
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Your answer").fill("A ledger is a book.")
-    record = bulwark.record(request_id)
-    changed = bulwark.key_of(record).seal("A ledger is a plank.", f"{record['request_key']}/answer")
-    bulwark.cloud.client("dynamodb").update_item(
-        TableName=bulwark.outputs["RequestsTable"],
-        Key={"request_key": {"S": record["request_key"]}},
-        UpdateExpression="SET answer = :draft",
-        ExpressionAttributeValues={":draft": {"S": changed}},
-    )
+    put_draft(bulwark, request_id, "A ledger is a plank.")
     page.get_by_role("button", name="Send edit").click()
     page.get_by_role("dialog").get_by_role("button", name="Send edit").click()
 
