@@ -15,7 +15,9 @@ def find(key: str, now: float) -> dict | None:
     # DynamoDB's TTL takes an item within days, a promise ends on time.
     current = pointer and pointer["expires_at"] > now
     record = requests_table.find(pointer["request_key"]) if current else None
-    return record if record and record["status"] == Status.COMPLETED else None
+    # A pointer may have come late, and the request's id have been used again since.
+    fits = record and record["status"] == Status.COMPLETED and record.get("answer_key") == key
+    return record if fits else None
 
 
 def keep(records: list[dict]) -> None:

@@ -120,7 +120,8 @@ def decide(review: dict, request: dict, caller: Caller, decision: ReviewDecision
     draft = draft_of(review, request, key)
 
     def rule(found: dict | None) -> Change:
-        found = found or review
+        if found is None:
+            raise ReviewConflict("ALREADY_DECIDED", "The review is gone: its time is over, or its subject forgotten.")
         shown, seconds = digest_of(found, request, draft), _seconds_with(found, now)
         changed = give_verdict(found, caller, decision, shown, words, seconds, iso(now))
         return Change(changed.set | kept, changed.remove) if decision.answer else changed

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters import clock
 from adapters.clock import iso
-from adapters.dynamodb import client, get, get_many, put, update
-from domain.errors import SubjectClosed, SubjectErased, SubjectHeld
+from adapters.dynamodb import ATTEMPTS, client, get, get_many, put, update
+from domain.errors import SubjectClosed, SubjectErased, SubjectHeld, TableContended
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -298,10 +298,16 @@ def hold_stands(ref: str, lifting: bool) -> dict:
     }
 
 
-def lift(ref: str) -> bool:
-    """Lift a hold; False if there is none."""
+def lift(ref: str, hold: dict) -> bool:
+    """Lift the very hold whose lifting was begun, and keep who set it and why; False if it is not there any more."""
     action = update(
-        _table(), {"subject_ref": ref}, "attribute_exists(#hold)", remove=("hold", "held"), add={"version": 1}
+        _table(),
+        {"subject_ref": ref},
+        "#hold.#lifting.#at = :begun",
+        {"begun": hold["lifting"]["at"]},
+        set={"last_hold": hold},
+        remove=("hold", "held"),
+        add={"version": 1},
     )["Update"]
     action.pop("ReturnValuesOnConditionCheckFailure", None)
     try:
@@ -335,15 +341,20 @@ def begin_erasure(ref: str, erasure_id: str, now: float) -> dict | None:
         set={"erasure": {"erasure_id": erasure_id, "at": iso(now)}},
         add={"version": 1},
     )["Update"]
-    try:
-        found = client.update_item(**action, ReturnValues="ALL_NEW")["Attributes"]
-    except client.exceptions.ConditionalCheckFailedException as error:
-        item = find(ref)
-        if item and is_held(item):
-            raise SubjectHeld(ref) from error
-        return None
-    forget(ref)
-    return found
+    for _ in range(ATTEMPTS):
+        try:
+            found = client.update_item(**action, ReturnValues="ALL_NEW")["Attributes"]
+        except client.exceptions.ConditionalCheckFailedException as error:
+            item = find(ref)
+            if item is None:
+                return None
+            if is_held(item):
+                raise SubjectHeld(ref) from error
+            # Its hold was lifted just now.
+        else:
+            forget(ref)
+            return found
+    raise TableContended(f"{ATTEMPTS} attempts met a hold that was not there")
 
 
 def drop(ref: str, erasure_id: str) -> None:

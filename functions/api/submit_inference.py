@@ -46,12 +46,17 @@ def handler(event: dict, caller: Caller) -> dict:
         # Claimed or not: if it was, the sweeper ends it, and GET tells; if not, the same call may be sent again.
         if requests_table.find(request_key(caller.tenant, detail["request_id"])):
             return respond(202, accepted, _where(accepted))
+        if ref := execution_input.get("detail_ref"):
+            # Nothing refers to it, so nobody would find it; who sends the call again brings it again.
+            payloads.delete([ref])
         logger.error("request not admitted", request_id=detail["request_id"], error=str(failed))
         raise Refused(
             503, "UNAVAILABLE", "The request could not be admitted; send it again.", retry_after_seconds=5
         ) from failed
 
     record = requests_table.find(outcome["request_key"])
+    if record is None:
+        raise Refused(410, "GONE", "The request is not kept any more: its subject was forgotten.")
     status, view = http_status_of(record), view_of(record, caller.user_id)
     logger.info("request answered", request_id=record["request_id"], status=record["status"])
     if status >= 400:

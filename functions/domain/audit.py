@@ -58,6 +58,7 @@ class Change:
     new: dict = field(default_factory=dict)
     old: dict = field(default_factory=dict)
     expired: bool = False  # by the table's own TTL
+    moment: float = 0.0  # `at` in seconds
 
     @classmethod
     def from_json(cls, raw: dict) -> "Change":
@@ -206,7 +207,7 @@ def _of_mode(change: Change, tenant: str, use_case: str) -> Iterator[Told]:
         if new and (not old or old["mode"] != new["mode"]):
             told = {"mode": new["mode"], "until": new["until"], "was": old and old["mode"]}
             yield "MODE_SET", change.at, owner, about | told
-        elif old and not new:
+        elif old and not new and old["until"] > change.moment:
             yield "MODE_LIFTED", change.at, owner, about | {"mode": old["mode"]}
 
 
@@ -245,6 +246,8 @@ def _plain(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(_plain, value))
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 

@@ -34,7 +34,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         ref, event.get("cursor", ""), moment, lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS
     )
     if not progress.cursor:
-        subject_keys.lift(ref)
+        subject_keys.lift(ref, item["hold"])
         # Should this process die here, the erasure looks for itself within a day.
         erasures_table.go_on(ref)
     logger.info("hold lifted", subject_ref=ref, **progress.to_json() | {"cursor": bool(progress.cursor)})

@@ -93,7 +93,9 @@ def _answer(record: dict, keys: dict[str, SubjectKey]) -> str | None:
 
 def _keep_answers(records: list[dict]) -> None:
     """Let released answers be found again; what cannot be kept is not saved, and no more."""
-    kept = [record for record in records if record["status"] == Status.COMPLETED and "answer_key" in record]
+    released = [record for record in records if record["status"] == Status.COMPLETED and "answer_key" in record]
+    # What a person wrote may be about the one who asked, and is nobody else's answer.
+    kept = [record for record in released if record["decided_by"] == "policy"]
     try:
         answers_table.keep(kept)
     except Exception:

@@ -53,6 +53,7 @@ def _read(record: dict) -> Change:
         at=iso(stream["ApproximateCreationDateTime"]),
         new=readable(_SOURCE_OF_KEY[key], new),
         old=readable(_SOURCE_OF_KEY[key], old),
+        moment=float(stream["ApproximateCreationDateTime"]),
         expired=record.get("userIdentity", {}).get("principalId") == _TTL,
     )
 

@@ -48,5 +48,5 @@ def _apply(item: dict, cursor: str, is_time_up: Callable[[], bool]) -> legal_hol
         return legal_holds.apply(ref, cursor, is_time_up)
     progress = legal_holds.release(ref, cursor, now(), is_time_up)
     if not progress.cursor:
-        subject_keys.lift(ref)
+        subject_keys.lift(ref, item["hold"])
     return progress

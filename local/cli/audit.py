@@ -1,6 +1,7 @@
 """audit verify, search, seal, export-key: what was decided and by whom, and whether the log still says so."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from local.cli.target import ROOT, EndpointOption, JsonOption, StackOption, Targ
 
 READERS = 16
 DAY, HOUR = 86_400, 3600
+# No policy promises less, so that whatever is deleted sooner was not deleted by its time.
+LEAST_KEPT_DAYS = 89
 SHOWN_FLAWS = 20
 
 SinceOption = Annotated[str, typer.Option("--since", metavar="MOMENT", help="2026-11-25, or 2026-11-25T08:00Z.")]
@@ -222,6 +225,11 @@ class Log:
                 seen.add(name)
                 if version["IsLatest"]:
                     (self.digests if name.startswith(DIGESTS) else self.objects)[name] = version["Size"]
+            for marker in page.get("DeleteMarkers", ()):
+                # A lock keeps the version, and lets anybody who may delete hide it; its time over, S3 does so itself.
+                age = marker["LastModified"].timestamp() - _begun(marker["Key"])
+                if marker["IsLatest"] and age < LEAST_KEPT_DAYS * DAY:
+                    self.altered[marker["Key"]] = "was deleted: its version stands behind a marker"
 
     def read(self, names: list[str]) -> Iterator[bytes]:
         with ThreadPoolExecutor(READERS) as readers:
@@ -342,6 +350,14 @@ def _moment(text: str) -> str:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _begun(name: str) -> float:
+    """The hour of an object of records; of a digest, which has no end, none."""
+    try:
+        return datetime.strptime(_hour_in(name), "%Y/%m/%d/%H").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return math.inf
 
 
 def _hour_in(name: str) -> str:

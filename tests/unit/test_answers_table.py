@@ -24,3 +24,11 @@ def test_an_answer_is_found_until_its_class_ends(requests, cache, kept, until):
     assert answers_table.find("k", until - 1)["request_key"] == "acme#r-1"
     assert answers_table.find("k", until) is None
     assert cache.get_item(Key={"answer_key": "k"})["Item"]["expires_at"] == until
+
+
+def test_a_pointer_that_came_late_leads_to_no_other_question(requests, cache):
+    """The request was forgotten, and its id used again."""
+    cache.put_item(Item={"answer_key": "acme#q1", "request_key": "acme#r", "expires_at": 2_000_000_000})
+    requests.put_item(Item={"request_key": "acme#r", "status": "COMPLETED", "answer_key": "acme#q2"})
+
+    assert answers_table.find("acme#q1", 1_800_000_000) is None

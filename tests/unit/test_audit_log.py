@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from types import SimpleNamespace
 
 import boto3
 import pytest
-from audit_files import admitted, change, files, public_key, verified
+from audit_files import T0, admitted, change, files, public_key, verified
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from adapters import audit_log
 from audit import write_digest
 from domain.audit_chain import Head, digest_name, hour_of, open_digest, pack, seal, signed_message
+from local.cli import audit as cli
 from outbox import record_audit
 
 HOUR = 3600
@@ -514,3 +516,40 @@ def test_the_public_key_is_what_a_digest_is_checked_with(log):
 
     assert foreign != public_key()
     assert [flaw.file for flaw in verified(log, key=foreign).flaws][:3] == [digest_name(each) for each in (1, 2, 3)]
+
+
+def line(number: int) -> dict:
+    return {"record_id": f"{number:032x}", "at": T0, "action": "REQUEST_ADMITTED", "actor": "bulwark"}
+
+
+def listed() -> SimpleNamespace:
+    return SimpleNamespace(client=boto3.client, outputs={"AuditBucket": "audit", "ControlTable": "control"})
+
+
+def test_a_record_that_is_hidden_before_it_is_sealed_is_missed(audit_bucket, control, clock):
+    """A lock keeps the version; who may delete can hide it behind a marker, where WriteDigest does not see it."""
+    names = [audit_log.write_records("requests", hour_of(T0), str(n), [line(n)]) for n in (1, 2)]
+    boto3.client("s3").delete_object(Bucket="audit", Key=names[1])
+
+    assert list(cli.Log(listed()).altered) == [names[1]]
+
+
+def test_a_tail_that_is_hidden_is_missed_though_the_head_was_set_back(audit_bucket, control, clock, context):
+    audit_log.write_records("requests", hour_of(T0), "1", [line(1)])
+    head = write_digest.handler({}, context)
+    name = audit_log.write_records("requests", hour_of(T0), "2", [line(2)])
+    clock(1)
+    write_digest.handler({}, context)
+    for hidden in (digest_name(2), name):
+        boto3.client("s3").delete_object(Bucket="audit", Key=hidden)
+    control.put_item(Item={"control_key": "audit-head", "number": 1, "sha256": head["sha256"]})
+
+    found = cli.check(listed(), public_key=public_key())
+    assert {flaw.file for flaw in found.flaws} >= {digest_name(2), name}
+
+
+def test_what_s3_deleted_after_its_time_is_no_flaw(audit_bucket, control):
+    name = audit_log.write_records("requests", "2020/01/01/00", "1", [line(1)])
+    boto3.client("s3").delete_object(Bucket="audit", Key=name)
+
+    assert cli.Log(listed()).altered == {}

@@ -170,7 +170,7 @@ def test_the_night_ends_a_lift_that_a_dead_process_left(subject, act, requests, 
     before = everything(requests, reviews, bucket)
     act(set_hold.handler)
     with monkeypatch.context() as patched:
-        patched.setattr(subject_keys, "lift", lambda ref: 1 / 0)
+        patched.setattr(subject_keys, "lift", lambda ref, hold: 1 / 0)
         patched.setattr(payloads, "delete", lambda keys: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             act(lift_hold.handler)

@@ -335,10 +335,11 @@ def test_a_released_answer_is_found_again_by_its_question(publish, cache):
     "changes",
     [
         {"answer_key": None},
+        {"decided_by": "reviewer"},
         {"status": "HELD", "review_id": "r-9", "reason": "LOW_CONFIDENCE", "decided_by": None},
         {"status": "REFUSED", "reason": "REJECTED", "message": "No."},
     ],
-    ids=["none wanted", "held", "rejected"],
+    ids=["none wanted", "written by a person", "held", "rejected"],
 )
 def test_what_is_not_out_or_not_to_be_given_again_is_not_found(publish, cache, changes):
     publish(change(record(**{"answer_key": "acme#a", "expires_at": 1} | changes)))

@@ -512,3 +512,15 @@ def test_a_notice_that_was_given_keeps_no_other_from_being_found(open_review):
             reviews_table.change(review["review_id"], lambda found: Change({"due_noticed_at": iso(NOW)}))
 
     assert sorted(each["request_id"] for each in reviews_table.due_before(QUEUE, NOW + 299, 2)) == ["r-4", "r-5"]
+
+
+def test_a_verdict_on_a_review_that_was_deleted_meanwhile_brings_nothing_back(opened, requests, reviews):
+    review = claim(opened["review_id"], reviewer(), NOW)
+    request = requests_table.find(review["request_key"])
+    said = saying("CANNOT_JUDGE", shown_now(review["review_id"]))
+    reviews.delete_item(Key={"review_id": review["review_id"]})
+    requests.delete_item(Key={"request_key": review["request_key"]})
+
+    with pytest.raises(ReviewConflict):
+        reviews_table.decide(review, request, reviewer(), said, NOW)
+    assert reviews.scan()["Items"] == []

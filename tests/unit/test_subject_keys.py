@@ -77,9 +77,11 @@ def test_a_held_subject_is_not_erased_before_the_hold_is_lifted(subject):
         subject_keys.begin_erasure(ref, "e-1", NOW)
     with pytest.raises(SubjectHeld):
         subject_keys.drop(ref, "e-1")
-    assert subject_keys.lift(ref) and not subject_keys.lift(ref)
+    hold = subject_keys.begin_lift(ref, "name-of-dpo", "case closed", NOW)["hold"]
+    assert subject_keys.lift(ref, hold) and not subject_keys.lift(ref, hold)
+    assert subject_keys.find(ref)["last_hold"] == hold, "who, and why"
     assert subject_keys.held() == []
-    assert subject_keys.begin_erasure(ref, "e-1", NOW)["version"] == 4
+    assert subject_keys.begin_erasure(ref, "e-1", NOW)["version"] == 5
     assert subject_keys.hold(ref, "acme", "late", "case 14", NOW)["erasure"]["erasure_id"] == "e-1"
     assert subject_keys.held() == [], "who is being erased cannot be held any more"
     subject_keys.drop(ref, "e-1")
@@ -167,3 +169,28 @@ def test_a_process_remembers_no_more_than_it_may(monkeypatch):
     assert subject_keys.remembered("s-0") is None and subject_keys.remembered("s-2")
     subject_keys.forget("s-2")
     assert subject_keys.remembered("s-2") is None
+
+
+def test_who_lifts_a_hold_late_lifts_no_later_one(subject):
+    ref, _ = subject
+    subject_keys.hold(ref, "acme", "name-of-dpo", "case 12", NOW)
+    first = subject_keys.begin_lift(ref, "name-of-dpo", "case 12 closed", NOW)["hold"]
+    subject_keys.lift(ref, first)
+    subject_keys.hold(ref, "acme", "name-of-dpo", "case 13", NOW + 1)
+
+    assert not subject_keys.lift(ref, first)
+    assert subject_keys.find(ref)["hold"]["reason"] == "case 13"
+
+
+def test_a_hold_that_is_lifted_at_that_moment_leaves_nobody_unclosed(subject, monkeypatch):
+    ref, _ = subject
+    subject_keys.hold(ref, "acme", "name-of-dpo", "case 12", NOW)
+    hold = subject_keys.begin_lift(ref, "name-of-dpo", "over", NOW)["hold"]
+    find = subject_keys.find
+
+    def lifted_just_before(ref: str) -> dict | None:
+        subject_keys.lift(ref, hold)
+        return find(ref)
+
+    monkeypatch.setattr(subject_keys, "find", lifted_just_before)
+    assert subject_keys.begin_erasure(ref, "e-1", NOW)["erasure"]["erasure_id"] == "e-1"
