@@ -102,7 +102,7 @@ STORES = (
     Store(
         "RequestsTable",
         Kind.STREAM,
-        "images of requests before and after each change, for 24 hours: words sealed, ids of persons as they are",
+        "requests before and after each change, for 24 hours: words sealed, ids of persons as they are",
         True,
         "answers",
         "PublishOutcome and RecordAudit",
@@ -111,7 +111,7 @@ STORES = (
     Store(
         "ReviewsTable",
         Kind.STREAM,
-        "images of reviews before and after each change, for 24 hours: words sealed, ids of persons as they are",
+        "reviews before and after each change, for 24 hours: words sealed, ids of persons as they are",
         True,
         "reviews",
         "PublishReview and RecordAudit",
