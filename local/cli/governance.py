@@ -58,7 +58,7 @@ def rendered(root: Path = ROOT) -> str:
         "ERASED: a person's items are found and deleted. SEALED: it cannot be searched or changed; its words are",
         "ciphertext under the person's key, its ids stay until it ends. NONE: it holds nothing of a person.",
         "",
-        "Backups of the tables (35 days; of KeysTable one) are SEALED in the same way. Who works with Bulwark is a user",
+        "Backups of the tables (35 days; of KeysTable one) are SEALED in the same way. Who works with it is a user",
         "of the Cognito user pool, and is deleted there. What a request's body says of a second person goes with the",
         "request's subject.",
         "",
