@@ -1,6 +1,8 @@
 """Opens what a running stack has sealed, as whoever may ask KMS and read the keys' table can."""
 
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,13 +13,25 @@ from local.cloud import Cloud
 
 def key_of(cloud: Cloud, subject_ref: str) -> SubjectKey:
     """A subject's key."""
-    context = subject_keys._context()
+    with _as_whoever_may(cloud):
+        return subject_keys.unwrap(subject_ref, _wrapped(cloud, subject_ref))
+
+
+def new_key(cloud: Cloud, subject_ref: str, tenant: str) -> tuple[SubjectKey, dict]:
+    """A key for a subject, and the item that has to be put for it."""
+    with _as_whoever_may(cloud):
+        return subject_keys.create(subject_ref, tenant, 1_795_426_200)
+
+
+@contextmanager
+def _as_whoever_may(cloud: Cloud) -> Iterator[None]:
     wrapped_root = b64decode(_wrapped(cloud, subject_keys.ROOT))
+    context = subject_keys._context()
     root = cloud.client("kms").decrypt(CiphertextBlob=wrapped_root, EncryptionContext=context)["Plaintext"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KEYS_TABLE", "here")
         patched.setattr(subject_keys, "_root", ("here", root))
-        return subject_keys.unwrap(subject_ref, _wrapped(cloud, subject_ref))
+        yield
 
 
 def _wrapped(cloud: Cloud, subject_ref: str) -> str:

@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from jsonschema import Draft202012Validator
+from sealed_words import new_key
 from workflows.conftest import ROOT, Bulwark, wait_for
 
+from adapters import erasers
 from adapters.subject_keys import SubjectKey
 from domain.answers import Answer
 from domain.incidents import Incident, IncidentType
@@ -140,6 +143,33 @@ def delete(bulwark: Bulwark, table: str, key: str, value: str) -> None:
     bulwark.cloud.client("dynamodb").delete_item(TableName=bulwark.outputs[table], Key={key: {"S": value}})
 
 
+def put_erasure(bulwark: Bulwark) -> None:
+    """The erasure of the inputs, with its subject closed and all but the end behind it."""
+    told = json.loads((ROOT / "events/inputs/CloseSubjectFunction.json").read_text())
+    erasure_id, ref = told["erasure_id"], told["subject_ref"]
+    key, item = new_key(bulwark.cloud, ref, "acme")
+    record = {
+        "control_key": f"erasure#{erasure_id}",
+        "erasure_id": erasure_id,
+        "tenant": "acme",
+        "subject_ref": ref,
+        "requested_by": "privacy-desk",
+        "requested_at": "2026-11-23T09:30:00.000Z",
+        "erased_at": "2026-11-23T09:31:00.000Z",
+        "reason": "SUBJECT_REQUEST",
+        "status": "REQUESTED",
+        "known": True,
+        "erased": {},
+        "residual": {},
+        "sealed_subject": key.seal("patient-88", erasers.place_of(erasure_id)),
+    }
+    closed = item | {"erasure": {"erasure_id": erasure_id, "at": "2026-11-23T09:30:00.000Z"}}
+    typed = TypeSerializer().serialize
+    for table, values in (("ControlTable", record), ("KeysTable", closed)):
+        typed_item = {name: typed(value) for name, value in values.items()}
+        bulwark.cloud.client("dynamodb").put_item(TableName=bulwark.outputs[table], Item=typed_item)
+
+
 def put_incident(bulwark: Bulwark, incident_id: str) -> None:
     """An incident of the inputs, about which something is being done."""
     moment = 1795426200
@@ -214,6 +244,8 @@ def test_each_input_is_taken_by_its_packaged_function(bulwark, held, key, path):
         bulwark.invoke("ClaimReviewFunction", json.loads((ROOT / "events/inputs/ClaimReviewFunction.json").read_text()))
     if path.stem in ("ReadIncidentFunction", "AnswerIncidentFunction"):
         put_incident(bulwark, event["pathParameters"]["incident_id"])
+    if "erasure_id" in event:
+        put_erasure(bulwark)
 
     result = bulwark.invoke(path.stem, event)
 

@@ -79,7 +79,7 @@ def places(bulwark: Bulwark) -> dict[str, str]:
     found["object keys"] = json.dumps(list(kept))
     # What came by reference is kept as it came, for a fortnight.
     found |= {f"object {key}": text for key, text in kept.items() if not key.startswith("events/")}
-    assert {key.split("/")[0] for key in kept} == {"requests", "events"}
+    assert {key.split("/")[0] for key in kept} <= {"requests", "events", "receipts", "reports"}
     for name in ("RequestsTable", "ReviewsTable", "ControlTable", "CacheTable", "KeysTable"):
         pages = client("dynamodb").get_paginator("scan").paginate(TableName=bulwark.outputs[name])
         found[f"table {name}"] = json.dumps([item for page in pages for item in page["Items"]])
