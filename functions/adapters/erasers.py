@@ -41,6 +41,8 @@ BUSY_SECONDS = 5
 TURN_SECONDS = 20
 # Of a position: among objects that requests lead to, or among events that came by reference.
 _EVENTS = "events/"
+# What S3 takes as a name; DynamoDB takes twice as much as a key.
+MOST_KEY_BYTES = 1024
 _OUTLIVING = "outliving"
 
 sqs = boto3.client("sqs")
@@ -243,12 +245,13 @@ def _is_event_of(case: Case, key: str) -> bool:
     """Whether an event that came by reference became, or was refused as, a request of the subject."""
     try:
         detail = json.loads(payloads.get(key))
-    except (PayloadGone, ValueError):
+        # Half of a surrogate pair is JSON, and no UTF-8.
+        digest = hashlib.sha256(canonical(detail).encode(errors="surrogatepass")).hexdigest()
+    except (PayloadGone, ValueError, RecursionError):
         return False
-    if not isinstance(detail, dict) or not isinstance(detail.get("request_id"), str):
+    if not isinstance(detail, dict) or not _can_be_key(detail.get("request_id")):
         return False
     # Another tenant may use the same id: the body has to be the same too, or to name the subject.
-    digest = hashlib.sha256(canonical(detail).encode()).hexdigest()
     own = request_key(case.tenant, detail["request_id"])
     for record in filter(None, map(requests_table.find, (own, f"{own}#{digest[:16]}"))):
         if record.get("body_digest") == digest or names(detail, case.subject_id):
@@ -258,6 +261,16 @@ def _is_event_of(case: Case, key: str) -> bool:
             if record.get("user_ref") == case.ref and record["status"] != Status.ADMITTED:
                 return True
     return False
+
+
+def _can_be_key(text: object) -> bool:
+    """Whether what somebody wrote can name anything in a store: to look for it there would raise otherwise."""
+    if not isinstance(text, str):
+        return False
+    try:
+        return 0 < len(text.encode()) <= MOST_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 # --- Requests
@@ -383,19 +396,19 @@ def _show(queue: str, handles: list[str]) -> None:
 def _is_message_of(case: Case, text: str, deletes: bool) -> bool:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # Nobody can replay it; it is somebody's all the same.
         return case.subject_id in text
     event = event_of(body)
-    if isinstance(event.get("request_key"), str):
+    if _can_be_key(event.get("request_key")):
         return (requests_table.find(event["request_key"]) or {}).get("subject_ref") == case.ref
     if _tenant_of(case, event) != case.tenant:
         return False
     detail = event.get("detail")
-    if ref := event.get("detail_ref"):
+    if _can_be_key(ref := event.get("detail_ref")):
         try:
             detail = json.loads(payloads.get(ref))
-        except (PayloadGone, ValueError):
+        except (PayloadGone, ValueError, RecursionError):
             return False
         if mine := names(detail, case.subject_id):
             if deletes:

@@ -304,6 +304,39 @@ def test_dead_letters_of_the_subject_go_and_the_others_are_there_at_once(record,
     assert list(bucket.objects.all()) == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"request_id": "globex-7", "query": "\\ud800 hi"}',
+        '{"request_id": "x\\ud800", "query": "hi"}',
+        '{"request_id": "", "query": "hi"}',
+        '{"request_id": "' + "x" * 3000 + '", "query": "hi"}',
+        '{"request_id": "deep", "query": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+)
+def test_a_body_that_nobody_could_have_admitted_stops_no_one_s_erasure(case, body):
+    # With what cannot be UTF-8 left as it is, as RecoverEvent puts it.
+    payloads.put_event(body.replace("\\ud800", "\ud800").encode(errors="surrogatepass"))
+
+    assert erase("PayloadBucket", case) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"detail": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"request_key": "acme#\\ud800"}',
+        '{"request_key": ""}',
+        {"account": ACCOUNT, "source": "acme.app", "detail_ref": {"not": "a name"}},
+        {"account": ACCOUNT, "source": "acme.app", "detail_ref": "\ud800"},
+    ],
+)
+def test_a_letter_that_cannot_be_followed_stops_no_one_s_erasure(case, body):
+    send(case_queue(), body)
+
+    assert erase("DeadLetterQueue", case) == 0
+
+
 def case_queue() -> str:
     return sqs.get_queue_url(QueueName="dead-letters")["QueueUrl"]
 
