@@ -24,11 +24,12 @@ from adapters import (
     subject_keys,
     workflows,
 )
-from adapters.clock import iso, now
+from adapters.clock import epoch, iso, now
 from adapters.payloads import NotDeleted, PayloadGone
 from adapters.subject_keys import SubjectKey
 from domain import holds
 from domain.erasures import event_of, names
+from domain.errors import SubjectClosed
 from domain.outcomes import review_id_of
 from domain.requests import Reason, Status, canonical, request_key
 from domain.reviews import Next
@@ -346,13 +347,18 @@ def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
         while not hurry():
             # A long poll asks all of a queue's hosts: nothing means that there is nothing.
             received = sqs.receive_message(
-                QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS, WaitTimeSeconds=1
+                QueueUrl=queue,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=HIDDEN_SECONDS,
+                WaitTimeSeconds=1,
+                MessageSystemAttributeNames=["SentTimestamp"],
+                MessageAttributeNames=["reason"],
             ).get("Messages", [])
             if not received:
                 seen_all = True
                 break
             for message in received:
-                if not _is_message_of(case, message["Body"], deletes):
+                if _is_held_back(case, message) or not _is_message_of(case, message["Body"], deletes):
                     kept.append(message["ReceiptHandle"])
                     continue
                 count += 1
@@ -391,6 +397,13 @@ def _show(queue: str, handles: list[str]) -> None:
             for number, handle in enumerate(handles[start : start + 10])
         ]
         sqs.change_message_visibility_batch(QueueUrl=queue, Entries=entries)
+
+
+def _is_held_back(case: Case, message: dict) -> bool:
+    """Whether it is a request that waits for the erasure's end: what was asked since is the person's new life."""
+    reason = message.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
+    sent = int(message["Attributes"]["SentTimestamp"]) / 1000
+    return reason == SubjectClosed.__name__ and sent >= epoch(case.record["requested_at"])
 
 
 def _is_message_of(case: Case, text: str, deletes: bool) -> bool:

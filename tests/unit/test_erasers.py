@@ -2,12 +2,22 @@
 
 import hashlib
 import json
+import time
 
 import boto3
 import pytest
 from people import judge, reviewer
 
-from adapters import erasers, erasures_table, payloads, requests_table, reviews_table, subject_keys, workflows
+from adapters import (
+    dead_letters,
+    erasers,
+    erasures_table,
+    payloads,
+    requests_table,
+    reviews_table,
+    subject_keys,
+    workflows,
+)
 from adapters.clock import iso
 from domain.errors import TableContended
 from domain.outcomes import review_id_of
@@ -335,6 +345,21 @@ def test_a_letter_that_cannot_be_followed_stops_no_one_s_erasure(case, body):
     send(case_queue(), body)
 
     assert erase("DeadLetterQueue", case) == 0
+
+
+def test_a_request_that_was_held_back_meanwhile_waits_for_the_erasure_s_end(case):
+    queue, sent = case_queue(), time.time()
+    erasures_table.change(ERASURE, requested_at=iso(sent - 60))
+    dead_letters.park("event", event("ana", held="back"), "SubjectClosed")
+    dead_letters.park("event", event("ana"), "TableContended")
+
+    assert [found("DeadLetterQueue", case), erase("DeadLetterQueue", case), found("DeadLetterQueue", case)] == [1, 1, 0]
+
+    [left] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
+    assert json.loads(left["Body"])["held"] == "back"
+    # What an earlier erasure held back, and nobody sent again, is of the life that ends now.
+    erasures_table.change(ERASURE, requested_at=iso(sent + 60))
+    assert erase("DeadLetterQueue", case) == 1
 
 
 def case_queue() -> str:
