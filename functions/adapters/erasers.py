@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import boto3
 
@@ -45,6 +45,7 @@ _EVENTS = "events/"
 # What S3 takes as a name; DynamoDB takes twice as much as a key.
 MOST_KEY_BYTES = 1024
 _OUTLIVING = "outliving"
+_SEARCHED = "at_search_"
 
 sqs = boto3.client("sqs")
 
@@ -130,8 +131,21 @@ def erase(store: str, case: Case, hurry: Hurry) -> Progress:
 
 
 def search(store: str, case: Case, hurry: Hurry) -> Progress:
-    """Look for a subject in a store that was erased; gives how much was found."""
-    return SEARCHES[store](case, hurry)
+    """Look for a subject in a store that was erased; gives how much was found, with what earlier calls found."""
+    before = case.record.get(searched(store), {})
+    progress = SEARCHES[store](case, before.get("position"), hurry)
+    return replace(progress, count=progress.count + int(before.get("found", 0)))
+
+
+def searched(store: str) -> str:
+    """The attribute of an erasure that tells how far the search of a store is."""
+    return f"{_SEARCHED}{store}"
+
+
+def search_anew(case: Case) -> None:
+    """Forget how far a search was that died: what it has seen may have changed since."""
+    if begun := tuple(name for name in case.record if name.startswith(_SEARCHED)):
+        erasures_table.change(case.erasure_id, begun)
 
 
 # --- Reviews, cached answers, objects: found by way of the requests
@@ -315,12 +329,10 @@ def _keep_trace(case: Case, records: list[dict]) -> None:
     erasures_table.keep_trace(case.erasure_id, name, sealed, now())
 
 
-def _traces(case: Case) -> list[dict]:
-    """What the subject's requests were, though they are gone."""
-    if case.key is None:
-        return []
-    sealed = [erasures_table.trace(case.erasure_id, name) for name in sorted(case.record.get("traces", ()))]
-    return [one for text in sealed if text for one in json.loads(case.key.open(text, place_of(case.erasure_id)))]
+def _trace(case: Case, name: str) -> list[dict]:
+    """What some of the subject's requests were, though they are gone."""
+    sealed = erasures_table.trace(case.erasure_id, name)
+    return json.loads(case.key.open(sealed, place_of(case.erasure_id))) if sealed else []
 
 
 # --- Queues
@@ -443,32 +455,51 @@ def _tenant_of(case: Case, event: dict) -> str | None:
 # --- The search, once all is erased
 
 
-def _search_undelivered(case: Case, hurry: Hurry) -> Progress:
+def _search_undelivered(case: Case, position: str | None, hurry: Hurry) -> Progress:
     return _through(os.environ["UNDELIVERED_QUEUE"], case, hurry, False)
 
 
-def _search_dead_letters(case: Case, hurry: Hurry) -> Progress:
+def _search_dead_letters(case: Case, position: str | None, hurry: Hurry) -> Progress:
     return _through(os.environ["DEAD_LETTER_QUEUE"], case, hurry, False)
 
 
-def _search_reviews(case: Case, hurry: Hurry) -> Progress:
-    left = sum(reviews_table.find(review_id_of(one["request_key"])) is not None for one in _traces(case))
-    return Progress(left + len(_outliving(case)))
+def _search_traces(case: Case, position: str | None, hurry: Hurry, look: Callable[[list[dict]], int]) -> Progress:
+    names = sorted(case.record.get("traces", ())) if case.key else []
+    count = 0
+    for name in (name for name in names if name > (position or "")):
+        count += look(_trace(case, name))
+        if name != names[-1] and hurry():
+            return Progress(count, False, name)
+    return Progress(count)
 
 
-def _search_cache(case: Case, hurry: Hurry) -> Progress:
-    kept = [one for one in _traces(case) if "answer_key" in one]
-    return Progress(sum(answers_table.forget(one["answer_key"], one["request_key"]) for one in kept))
+def _search_reviews(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def look(requests: list[dict]) -> int:
+        return sum(reviews_table.find(review_id_of(one["request_key"])) is not None for one in requests)
+
+    progress = _search_traces(case, position, hurry, look)
+    return replace(progress, count=progress.count + len(_outliving(case))) if progress.done else progress
 
 
-def _search_objects(case: Case, hurry: Hurry) -> Progress:
-    left = [key for one in _traces(case) for folder in one["folders"] for key in payloads.listed(folder)]
-    # Nothing leads to them any more: they go now.
-    _delete(left)
-    return Progress(len(left))
+def _search_cache(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def look(requests: list[dict]) -> int:
+        kept = [one for one in requests if "answer_key" in one]
+        return sum(answers_table.forget(one["answer_key"], one["request_key"]) for one in kept)
+
+    return _search_traces(case, position, hurry, look)
 
 
-def _search_requests(case: Case, hurry: Hurry) -> Progress:
+def _search_objects(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def look(requests: list[dict]) -> int:
+        left = [key for one in requests for folder in one["folders"] for key in payloads.listed(folder)]
+        # Nothing leads to them any more: they go now.
+        _delete(left)
+        return len(left)
+
+    return _search_traces(case, position, hurry, look)
+
+
+def _search_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
     count = 0
     for index, name in (("subject-index", "subject_ref"), ("user-index", "user_ref")):
         after = None

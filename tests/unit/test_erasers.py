@@ -23,6 +23,8 @@ from domain.errors import TableContended
 from domain.outcomes import review_id_of
 from domain.requests import canonical
 from domain.stores import ERASED_IN_ORDER
+from erasure.end_requests import handler as end_requests
+from erasure.search_store import handler as search_store
 
 NOW = 1_800_000_000.0
 ACCOUNT = "123456789012"
@@ -271,6 +273,35 @@ def test_what_is_put_after_the_erasure_is_found_by_the_search(record, case, cach
 
     assert [found(store, case) for store in ("CacheTable", "PayloadBucket")] == [1, 1]
     assert [found(store, case) for store in ("CacheTable", "PayloadBucket")] == [0, 0]
+
+
+def test_a_search_goes_on_where_its_time_ended_and_counts_all_that_it_found(record, case, bucket, context):
+    for number in range(3 * erasers.PAGE):
+        record(f"r-{number}")
+    erase("RequestsTable", case)
+    late = [f"acme#r-{number}" for number in range(0, 3 * erasers.PAGE, 15)]
+    for key in late:
+        keep_answer(key, "x" * 40_000)
+    context.get_remaining_time_in_millis = lambda: 0
+
+    told = [search_store({"erasure_id": ERASURE, "store": "PayloadBucket"}, context) for _ in range(3)]
+
+    assert [one["done"] for one in told] == [False, False, True]
+    assert told[-1]["found"] == len(late) > told[0]["found"]
+    assert list(bucket.objects.all()) == []
+
+
+@pytest.mark.parametrize("store", ["ReviewsTable", "CacheTable", "PayloadBucket"])
+def test_a_new_round_searches_from_the_beginning(record, case, context, store):
+    for number in range(2 * erasers.PAGE):
+        record(f"r-{number}")
+    erase("RequestsTable", case)
+    context.get_remaining_time_in_millis = lambda: 0
+    assert not search_store({"erasure_id": ERASURE, "store": store}, context)["done"]
+
+    end_requests({"erasure_id": ERASURE}, context)
+
+    assert not search_store({"erasure_id": ERASURE, "store": store}, context)["done"]
 
 
 def send(queue: str, body: object) -> None:
