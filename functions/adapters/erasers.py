@@ -44,6 +44,7 @@ TURN_SECONDS = 20
 _EVENTS = "events/"
 # What S3 takes as a name; DynamoDB takes twice as much as a key.
 MOST_KEY_BYTES = 1024
+_NAMED = ("requests/", holds.HELD_OBJECTS, _EVENTS)
 _OUTLIVING = "outliving"
 _SEARCHED = "at_search_"
 
@@ -247,13 +248,15 @@ def _folders_of(record: dict) -> list[str]:
     owner = payloads.owner_of(record["request_key"])
     folders = {f"requests/{owner}/"}
     folders |= {ref.rpartition("/")[0] + "/" for ref in _references_of(record) if f"/{owner}/" in ref}
-    if "expires_at" in record:
-        folders.add(f"requests/{iso(int(record['expires_at']))[:10]}/{owner}/")
+    days = {name: iso(int(record[name]))[:10] for name in ("expires_at", "held_expires_at") if name in record}
+    folders |= {f"requests/{day}/{owner}/" for day in days.values()}
+    if day := days.get("held_expires_at"):
+        folders.add(f"{holds.HELD_OBJECTS}{day}/{owner}/")
     return sorted(folders)
 
 
 def _is_reference(name: str, value: object) -> bool:
-    return name.endswith("_ref") and isinstance(value, str) and value.startswith(("requests/", _EVENTS))
+    return name.endswith("_ref") and isinstance(value, str) and value.startswith(_NAMED)
 
 
 def _is_event_of(case: Case, key: str) -> bool:

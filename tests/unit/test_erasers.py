@@ -480,5 +480,30 @@ def test_a_review_goes_though_its_request_expired_before(open_review, requests, 
     assert [one.key for one in payloads_of()] == []
 
 
+def test_large_words_of_a_review_go_with_it_though_it_outlives_its_request(open_review, case, resumed, requests):
+    review = open_review("r-1", second_reviewer=True, subject_id="ana")
+    mark(review["request_key"], expires_at=int(review["expires_at"]) - 86_400)
+    judge(review["review_id"], reviewer(), "EDIT", NOW, answer="z" * 40_000)
+    assert payloads_of()
+
+    erase("ReviewsTable", case)
+
+    assert payloads_of() == [] and reviews_table.find(review["review_id"]) is None
+
+
+def test_what_a_backup_from_the_time_of_a_legal_hold_brought_back_goes_too(record, case):
+    folder = f"held/{iso(NOW)[:10]}/{payloads.owner_of('acme#r-1')}"
+    named, beside, elsewhere = f"{folder}/answer-1.json", f"{folder}/answer-2.json", "held/2027-01-16/x/draft-1.json"
+    for name in (named, beside, elsewhere):
+        payloads.put(name, b"x")
+    record("r-1", answer_ref=named, review={"draft_ref": elsewhere}, held_expires_at=int(NOW))
+
+    assert erase("PayloadBucket", case) == 3
+
+    erase("RequestsTable", case)
+    payloads.put(beside, b"x")
+    assert found("PayloadBucket", case) == 1
+
+
 def payloads_of() -> list:
     return list(boto3.resource("s3").Bucket("payloads").objects.all())
