@@ -299,6 +299,9 @@ def _erase_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
         if records:
             _keep_trace(case, records)
         for record in records:
+            if record["status"] == Status.ADMITTED:
+                # It was listed too late for EndRequests; its place among those in flight would be lost with it.
+                _end(record)
             requests_table.delete(record["request_key"])
         return len(records)
 

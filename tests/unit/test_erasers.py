@@ -435,6 +435,15 @@ def test_a_request_that_is_being_answered_is_ended_and_gives_back_its_place(reco
     assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
 
 
+def test_a_request_that_is_listed_too_late_to_be_ended_gives_back_its_place_all_the_same(record, case, control):
+    control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
+    record("r-1", status="ADMITTED", in_flight_key="in-flight#acme#0")
+
+    assert erase("RequestsTable", case) == 1
+
+    assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
+
+
 def test_done_again_after_a_restore_it_takes_what_was_before_and_leaves_what_came_since(record, case, requests):
     erasures_table.change(ERASURE, ("sealed_subject",), before=iso(NOW))
     record("old", admitted_at=iso(NOW - 1))
