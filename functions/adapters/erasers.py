@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -45,6 +46,8 @@ _EVENTS = "events/"
 # What S3 takes as a name; DynamoDB takes twice as much as a key.
 MOST_KEY_BYTES = 1024
 _NAMED = ("requests/", holds.HELD_OBJECTS, _EVENTS)
+# What makes an id another one where it stands beside it.
+_OF_AN_ID = r"[\w.:@+-]"
 _OUTLIVING = "outliving"
 _SEARCHED = "at_search_"
 
@@ -429,7 +432,7 @@ def _is_message_of(case: Case, text: str, deletes: bool) -> bool:
         body = json.loads(text)
     except (ValueError, RecursionError):
         # Nobody can replay it; it is somebody's all the same.
-        return case.subject_id in text
+        return re.search(rf"(?<!{_OF_AN_ID}){re.escape(case.subject_id)}(?!{_OF_AN_ID})", text) is not None
     event = event_of(body)
     if _can_be_key(event.get("request_key")):
         return (requests_table.find(event["request_key"]) or {}).get("subject_ref") == case.ref

@@ -332,6 +332,7 @@ def test_dead_letters_of_the_subject_go_and_the_others_are_there_at_once(record,
         {"request_key": "acme#other"},
         {"DDBStreamBatchInfo": {}},
         '"text"',
+        '{"detail": {"subject_id": "anastasia", broken by banana-1 and urn:ana',
     ]
     for body in [*mine, *others]:
         send(queue, body)
