@@ -8,9 +8,10 @@ import hashlib
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import boto3
 
@@ -24,11 +25,12 @@ from adapters import (
     subject_keys,
     workflows,
 )
-from adapters.clock import iso, now
+from adapters.clock import epoch, iso, now
 from adapters.payloads import NotDeleted, PayloadGone
 from adapters.subject_keys import SubjectKey
 from domain import holds
 from domain.erasures import event_of, names
+from domain.errors import SubjectClosed
 from domain.outcomes import review_id_of
 from domain.requests import Reason, Status, canonical, request_key
 from domain.reviews import Next
@@ -41,7 +43,13 @@ BUSY_SECONDS = 5
 TURN_SECONDS = 20
 # Of a position: among objects that requests lead to, or among events that came by reference.
 _EVENTS = "events/"
+# What S3 takes as a name; DynamoDB takes twice as much as a key.
+MOST_KEY_BYTES = 1024
+_NAMED = ("requests/", holds.HELD_OBJECTS, _EVENTS)
+# What makes an id another one where it stands beside it.
+_OF_AN_ID = r"[\w.:@+-]"
 _OUTLIVING = "outliving"
+_SEARCHED = "at_search_"
 
 sqs = boto3.client("sqs")
 
@@ -127,8 +135,21 @@ def erase(store: str, case: Case, hurry: Hurry) -> Progress:
 
 
 def search(store: str, case: Case, hurry: Hurry) -> Progress:
-    """Look for a subject in a store that was erased; gives how much was found."""
-    return SEARCHES[store](case, hurry)
+    """Look for a subject in a store that was erased; gives how much was found, with what earlier calls found."""
+    before = case.record.get(searched(store), {})
+    progress = SEARCHES[store](case, before.get("position"), hurry)
+    return replace(progress, count=progress.count + int(before.get("found", 0)))
+
+
+def searched(store: str) -> str:
+    """The attribute of an erasure that tells how far the search of a store is."""
+    return f"{_SEARCHED}{store}"
+
+
+def search_anew(case: Case) -> None:
+    """Forget how far a search was that died: what it has seen may have changed since."""
+    if begun := tuple(name for name in case.record if name.startswith(_SEARCHED)):
+        erasures_table.change(case.erasure_id, begun)
 
 
 # --- Reviews, cached answers, objects: found by way of the requests
@@ -230,25 +251,28 @@ def _folders_of(record: dict) -> list[str]:
     owner = payloads.owner_of(record["request_key"])
     folders = {f"requests/{owner}/"}
     folders |= {ref.rpartition("/")[0] + "/" for ref in _references_of(record) if f"/{owner}/" in ref}
-    if "expires_at" in record:
-        folders.add(f"requests/{iso(int(record['expires_at']))[:10]}/{owner}/")
+    days = {name: iso(int(record[name]))[:10] for name in ("expires_at", "held_expires_at") if name in record}
+    folders |= {f"requests/{day}/{owner}/" for day in days.values()}
+    if day := days.get("held_expires_at"):
+        folders.add(f"{holds.HELD_OBJECTS}{day}/{owner}/")
     return sorted(folders)
 
 
 def _is_reference(name: str, value: object) -> bool:
-    return name.endswith("_ref") and isinstance(value, str) and value.startswith(("requests/", _EVENTS))
+    return name.endswith("_ref") and isinstance(value, str) and value.startswith(_NAMED)
 
 
 def _is_event_of(case: Case, key: str) -> bool:
     """Whether an event that came by reference became, or was refused as, a request of the subject."""
     try:
         detail = json.loads(payloads.get(key))
-    except (PayloadGone, ValueError):
+        # Half of a surrogate pair is JSON, and no UTF-8.
+        digest = hashlib.sha256(canonical(detail).encode(errors="surrogatepass")).hexdigest()
+    except (PayloadGone, ValueError, RecursionError):
         return False
-    if not isinstance(detail, dict) or not isinstance(detail.get("request_id"), str):
+    if not isinstance(detail, dict) or not _can_be_key(detail.get("request_id")):
         return False
     # Another tenant may use the same id: the body has to be the same too, or to name the subject.
-    digest = hashlib.sha256(canonical(detail).encode()).hexdigest()
     own = request_key(case.tenant, detail["request_id"])
     for record in filter(None, map(requests_table.find, (own, f"{own}#{digest[:16]}"))):
         if record.get("body_digest") == digest or names(detail, case.subject_id):
@@ -260,6 +284,16 @@ def _is_event_of(case: Case, key: str) -> bool:
     return False
 
 
+def _can_be_key(text: object) -> bool:
+    """Whether what somebody wrote can name anything in a store: to look for it there would raise otherwise."""
+    if not isinstance(text, str):
+        return False
+    try:
+        return 0 < len(text.encode()) <= MOST_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
 # --- Requests
 
 
@@ -268,6 +302,9 @@ def _erase_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
         if records:
             _keep_trace(case, records)
         for record in records:
+            if record["status"] == Status.ADMITTED:
+                # It was listed too late for EndRequests; its place among those in flight would be lost with it.
+                _end(record)
             requests_table.delete(record["request_key"])
         return len(records)
 
@@ -301,12 +338,10 @@ def _keep_trace(case: Case, records: list[dict]) -> None:
     erasures_table.keep_trace(case.erasure_id, name, sealed, now())
 
 
-def _traces(case: Case) -> list[dict]:
-    """What the subject's requests were, though they are gone."""
-    if case.key is None:
-        return []
-    sealed = [erasures_table.trace(case.erasure_id, name) for name in sorted(case.record.get("traces", ()))]
-    return [one for text in sealed if text for one in json.loads(case.key.open(text, place_of(case.erasure_id)))]
+def _trace(case: Case, name: str) -> list[dict]:
+    """What some of the subject's requests were, though they are gone."""
+    sealed = erasures_table.trace(case.erasure_id, name)
+    return json.loads(case.key.open(sealed, place_of(case.erasure_id))) if sealed else []
 
 
 # --- Queues
@@ -333,13 +368,18 @@ def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
         while not hurry():
             # A long poll asks all of a queue's hosts: nothing means that there is nothing.
             received = sqs.receive_message(
-                QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS, WaitTimeSeconds=1
+                QueueUrl=queue,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=HIDDEN_SECONDS,
+                WaitTimeSeconds=1,
+                MessageSystemAttributeNames=["SentTimestamp"],
+                MessageAttributeNames=["reason"],
             ).get("Messages", [])
             if not received:
                 seen_all = True
                 break
             for message in received:
-                if not _is_message_of(case, message["Body"], deletes):
+                if _is_held_back(case, message) or not _is_message_of(case, message["Body"], deletes):
                     kept.append(message["ReceiptHandle"])
                     continue
                 count += 1
@@ -380,22 +420,29 @@ def _show(queue: str, handles: list[str]) -> None:
         sqs.change_message_visibility_batch(QueueUrl=queue, Entries=entries)
 
 
+def _is_held_back(case: Case, message: dict) -> bool:
+    """Whether it is a request that waits for the erasure's end: what was asked since is the person's new life."""
+    reason = message.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
+    sent = int(message["Attributes"]["SentTimestamp"]) / 1000
+    return reason == SubjectClosed.__name__ and sent >= epoch(case.record["requested_at"])
+
+
 def _is_message_of(case: Case, text: str, deletes: bool) -> bool:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # Nobody can replay it; it is somebody's all the same.
-        return case.subject_id in text
+        return re.search(rf"(?<!{_OF_AN_ID}){re.escape(case.subject_id)}(?!{_OF_AN_ID})", text) is not None
     event = event_of(body)
-    if isinstance(event.get("request_key"), str):
+    if _can_be_key(event.get("request_key")):
         return (requests_table.find(event["request_key"]) or {}).get("subject_ref") == case.ref
     if _tenant_of(case, event) != case.tenant:
         return False
     detail = event.get("detail")
-    if ref := event.get("detail_ref"):
+    if _can_be_key(ref := event.get("detail_ref")):
         try:
             detail = json.loads(payloads.get(ref))
-        except (PayloadGone, ValueError):
+        except (PayloadGone, ValueError, RecursionError):
             return False
         if mine := names(detail, case.subject_id):
             if deletes:
@@ -417,32 +464,51 @@ def _tenant_of(case: Case, event: dict) -> str | None:
 # --- The search, once all is erased
 
 
-def _search_undelivered(case: Case, hurry: Hurry) -> Progress:
+def _search_undelivered(case: Case, position: str | None, hurry: Hurry) -> Progress:
     return _through(os.environ["UNDELIVERED_QUEUE"], case, hurry, False)
 
 
-def _search_dead_letters(case: Case, hurry: Hurry) -> Progress:
+def _search_dead_letters(case: Case, position: str | None, hurry: Hurry) -> Progress:
     return _through(os.environ["DEAD_LETTER_QUEUE"], case, hurry, False)
 
 
-def _search_reviews(case: Case, hurry: Hurry) -> Progress:
-    left = sum(reviews_table.find(review_id_of(one["request_key"])) is not None for one in _traces(case))
-    return Progress(left + len(_outliving(case)))
+def _search_traces(case: Case, position: str | None, hurry: Hurry, look: Callable[[list[dict]], int]) -> Progress:
+    names = sorted(case.record.get("traces", ())) if case.key else []
+    count = 0
+    for name in (name for name in names if name > (position or "")):
+        count += look(_trace(case, name))
+        if name != names[-1] and hurry():
+            return Progress(count, False, name)
+    return Progress(count)
 
 
-def _search_cache(case: Case, hurry: Hurry) -> Progress:
-    kept = [one for one in _traces(case) if "answer_key" in one]
-    return Progress(sum(answers_table.forget(one["answer_key"], one["request_key"]) for one in kept))
+def _search_reviews(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def look(requests: list[dict]) -> int:
+        return sum(reviews_table.find(review_id_of(one["request_key"])) is not None for one in requests)
+
+    progress = _search_traces(case, position, hurry, look)
+    return replace(progress, count=progress.count + len(_outliving(case))) if progress.done else progress
 
 
-def _search_objects(case: Case, hurry: Hurry) -> Progress:
-    left = [key for one in _traces(case) for folder in one["folders"] for key in payloads.listed(folder)]
-    # Nothing leads to them any more: they go now.
-    _delete(left)
-    return Progress(len(left))
+def _search_cache(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def look(requests: list[dict]) -> int:
+        kept = [one for one in requests if "answer_key" in one]
+        return sum(answers_table.forget(one["answer_key"], one["request_key"]) for one in kept)
+
+    return _search_traces(case, position, hurry, look)
 
 
-def _search_requests(case: Case, hurry: Hurry) -> Progress:
+def _search_objects(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    def look(requests: list[dict]) -> int:
+        left = [key for one in requests for folder in one["folders"] for key in payloads.listed(folder)]
+        # Nothing leads to them any more: they go now.
+        _delete(left)
+        return len(left)
+
+    return _search_traces(case, position, hurry, look)
+
+
+def _search_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
     count = 0
     for index, name in (("subject-index", "subject_ref"), ("user-index", "user_ref")):
         after = None

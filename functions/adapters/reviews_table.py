@@ -11,6 +11,7 @@ from adapters.clock import epoch, iso
 from adapters.dynamodb import ConditionFailed, client, get, get_many, transact, update
 from adapters.requests_table import DAY_SECONDS, LAST
 from adapters.subject_keys import SubjectKey
+from domain import holds
 from domain.callers import Caller
 from domain.errors import ReviewNotHeld, TableContended
 from domain.outcomes import review_id_of
@@ -248,7 +249,7 @@ def close(review: dict, request_key: str, now: float) -> bool:
 
 
 def take_out(record: dict, now: float) -> tuple[dict, int]:
-    """End whatever waits for a request's review and delete it, with the verdicts on it.
+    """End whatever waits for a request's review and delete it, with its objects and the verdicts on it.
 
     Gives the request as it stands then, with the token to be resumed as `erase_token`, and how many items went.
     """
@@ -259,6 +260,9 @@ def take_out(record: dict, now: float) -> tuple[dict, int]:
             return record, gone
         deletes = [] if review is None else [_deleted(review["review_id"], review["version"]), *_verdicts_of(review)]
         token = (review or {}).get("task_token")
+        # Nothing leads to them once the review is gone.
+        if failed := payloads.delete(sorted(holds.objects(review or {}))):
+            raise payloads.NotDeleted(f"{len(failed)} objects: {sorted(set(failed.values()))}")
         try:
             transact([requests_table.close_erased(record, token, now), *deletes])
             gone += len(deletes)

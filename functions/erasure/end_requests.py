@@ -16,6 +16,7 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     case = erasers.open_case(event["erasure_id"], context.invoked_function_arn.split(":")[4])
+    erasers.search_anew(case)
     latest = erasers.end_requests(case)
     wait = 0 if latest is None else max(0, round(epoch(latest) + MACHINE_SECONDS - now()) + 1)
     logger.info("requests ended", erasure_id=case.erasure_id, settle_seconds=wait)

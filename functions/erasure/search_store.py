@@ -1,9 +1,9 @@
-"""SearchStore: looks for a subject in a store that was erased."""
+"""SearchStore: looks for a subject in a store that was erased, as far as its time goes."""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import erasers
+from adapters import erasers, erasures_table
 
 RESERVE_MILLISECONDS = 15_000
 
@@ -15,6 +15,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
     store = event["store"]
     case = erasers.open_case(event["erasure_id"], context.invoked_function_arn.split(":")[4])
     progress = erasers.search(store, case, lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS)
+    if progress.position is not None:
+        so_far = {"position": progress.position, "found": progress.count}
+        erasures_table.change(case.erasure_id, **{erasers.searched(store): so_far})
     logger.info("store searched", erasure_id=case.erasure_id, store=store, found=progress.count, done=progress.done)
     return {
         "store": store,

@@ -2,17 +2,29 @@
 
 import hashlib
 import json
+import time
 
 import boto3
 import pytest
 from people import judge, reviewer
 
-from adapters import erasers, erasures_table, payloads, requests_table, reviews_table, subject_keys, workflows
+from adapters import (
+    dead_letters,
+    erasers,
+    erasures_table,
+    payloads,
+    requests_table,
+    reviews_table,
+    subject_keys,
+    workflows,
+)
 from adapters.clock import iso
 from domain.errors import TableContended
 from domain.outcomes import review_id_of
 from domain.requests import canonical
 from domain.stores import ERASED_IN_ORDER
+from erasure.end_requests import handler as end_requests
+from erasure.search_store import handler as search_store
 
 NOW = 1_800_000_000.0
 ACCOUNT = "123456789012"
@@ -263,6 +275,35 @@ def test_what_is_put_after_the_erasure_is_found_by_the_search(record, case, cach
     assert [found(store, case) for store in ("CacheTable", "PayloadBucket")] == [0, 0]
 
 
+def test_a_search_goes_on_where_its_time_ended_and_counts_all_that_it_found(record, case, bucket, context):
+    for number in range(3 * erasers.PAGE):
+        record(f"r-{number}")
+    erase("RequestsTable", case)
+    late = [f"acme#r-{number}" for number in range(0, 3 * erasers.PAGE, 15)]
+    for key in late:
+        keep_answer(key, "x" * 40_000)
+    context.get_remaining_time_in_millis = lambda: 0
+
+    told = [search_store({"erasure_id": ERASURE, "store": "PayloadBucket"}, context) for _ in range(3)]
+
+    assert [one["done"] for one in told] == [False, False, True]
+    assert told[-1]["found"] == len(late) > told[0]["found"]
+    assert list(bucket.objects.all()) == []
+
+
+@pytest.mark.parametrize("store", ["ReviewsTable", "CacheTable", "PayloadBucket"])
+def test_a_new_round_searches_from_the_beginning(record, case, context, store):
+    for number in range(2 * erasers.PAGE):
+        record(f"r-{number}")
+    erase("RequestsTable", case)
+    context.get_remaining_time_in_millis = lambda: 0
+    assert not search_store({"erasure_id": ERASURE, "store": store}, context)["done"]
+
+    end_requests({"erasure_id": ERASURE}, context)
+
+    assert not search_store({"erasure_id": ERASURE, "store": store}, context)["done"]
+
+
 def send(queue: str, body: object) -> None:
     sqs.send_message(QueueUrl=queue, MessageBody=body if isinstance(body, str) else json.dumps(body))
 
@@ -291,6 +332,7 @@ def test_dead_letters_of_the_subject_go_and_the_others_are_there_at_once(record,
         {"request_key": "acme#other"},
         {"DDBStreamBatchInfo": {}},
         '"text"',
+        '{"detail": {"subject_id": "anastasia", broken by banana-1 and urn:ana',
     ]
     for body in [*mine, *others]:
         send(queue, body)
@@ -302,6 +344,54 @@ def test_dead_letters_of_the_subject_go_and_the_others_are_there_at_once(record,
     texts = [body if isinstance(body, str) else json.dumps(body) for body in others]
     assert sorted(one["Body"] for one in left) == sorted(texts)
     assert list(bucket.objects.all()) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"request_id": "globex-7", "query": "\\ud800 hi"}',
+        '{"request_id": "x\\ud800", "query": "hi"}',
+        '{"request_id": "", "query": "hi"}',
+        '{"request_id": "' + "x" * 3000 + '", "query": "hi"}',
+        '{"request_id": "deep", "query": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+)
+def test_a_body_that_nobody_could_have_admitted_stops_no_one_s_erasure(case, body):
+    # With what cannot be UTF-8 left as it is, as RecoverEvent puts it.
+    payloads.put_event(body.replace("\\ud800", "\ud800").encode(errors="surrogatepass"))
+
+    assert erase("PayloadBucket", case) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"detail": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"request_key": "acme#\\ud800"}',
+        '{"request_key": ""}',
+        {"account": ACCOUNT, "source": "acme.app", "detail_ref": {"not": "a name"}},
+        {"account": ACCOUNT, "source": "acme.app", "detail_ref": "\ud800"},
+    ],
+)
+def test_a_letter_that_cannot_be_followed_stops_no_one_s_erasure(case, body):
+    send(case_queue(), body)
+
+    assert erase("DeadLetterQueue", case) == 0
+
+
+def test_a_request_that_was_held_back_meanwhile_waits_for_the_erasure_s_end(case):
+    queue, sent = case_queue(), time.time()
+    erasures_table.change(ERASURE, requested_at=iso(sent - 60))
+    dead_letters.park("event", event("ana", held="back"), "SubjectClosed")
+    dead_letters.park("event", event("ana"), "TableContended")
+
+    assert [found("DeadLetterQueue", case), erase("DeadLetterQueue", case), found("DeadLetterQueue", case)] == [1, 1, 0]
+
+    [left] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
+    assert json.loads(left["Body"])["held"] == "back"
+    # What an earlier erasure held back, and nobody sent again, is of the life that ends now.
+    erasures_table.change(ERASURE, requested_at=iso(sent + 60))
+    assert erase("DeadLetterQueue", case) == 1
 
 
 def case_queue() -> str:
@@ -343,6 +433,15 @@ def test_a_request_that_is_being_answered_is_ended_and_gives_back_its_place(reco
     assert erasers.end_requests(case()) == iso(NOW), "asked again, it still says how long to wait"
 
     assert requests_table.find("acme#r-1")["reason"] == "SUBJECT_ERASED"
+    assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
+
+
+def test_a_request_that_is_listed_too_late_to_be_ended_gives_back_its_place_all_the_same(record, case, control):
+    control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
+    record("r-1", status="ADMITTED", in_flight_key="in-flight#acme#0")
+
+    assert erase("RequestsTable", case) == 1
+
     assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
 
 
@@ -389,6 +488,31 @@ def test_a_review_goes_though_its_request_expired_before(open_review, requests, 
     assert [item["review_id"] for item in reviews.scan()["Items"]] == [other["review_id"]]
     assert found("ReviewsTable", case) == 0
     assert [one.key for one in payloads_of()] == []
+
+
+def test_large_words_of_a_review_go_with_it_though_it_outlives_its_request(open_review, case, resumed, requests):
+    review = open_review("r-1", second_reviewer=True, subject_id="ana")
+    mark(review["request_key"], expires_at=int(review["expires_at"]) - 86_400)
+    judge(review["review_id"], reviewer(), "EDIT", NOW, answer="z" * 40_000)
+    assert payloads_of()
+
+    erase("ReviewsTable", case)
+
+    assert payloads_of() == [] and reviews_table.find(review["review_id"]) is None
+
+
+def test_what_a_backup_from_the_time_of_a_legal_hold_brought_back_goes_too(record, case):
+    folder = f"held/{iso(NOW)[:10]}/{payloads.owner_of('acme#r-1')}"
+    named, beside, elsewhere = f"{folder}/answer-1.json", f"{folder}/answer-2.json", "held/2027-01-16/x/draft-1.json"
+    for name in (named, beside, elsewhere):
+        payloads.put(name, b"x")
+    record("r-1", answer_ref=named, review={"draft_ref": elsewhere}, held_expires_at=int(NOW))
+
+    assert erase("PayloadBucket", case) == 3
+
+    erase("RequestsTable", case)
+    payloads.put(beside, b"x")
+    assert found("PayloadBucket", case) == 1
 
 
 def payloads_of() -> list:
