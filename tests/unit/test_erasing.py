@@ -16,6 +16,7 @@ from erasure.end_requests import MACHINE_SECONDS
 from erasure.end_requests import handler as end_requests
 from erasure.issue_receipt import handler as issue_receipt
 from governance.request_erasure import handler as request_erasure
+from legal_hold.lift_hold import handler as lift_hold
 
 NOW = 1_800_000_000.0
 ACCOUNT = "123456789012"
@@ -115,6 +116,42 @@ def test_a_hold_that_was_lifted_before_the_token_was_kept_is_seen(ask, context, 
     subject_keys.hold(answer["subject_ref"], "acme", "legal", "case-7", NOW)
     await_lift(of(answer) | {"task_token": "u"}, context)
     assert told == ["t"] and erasures_table.waiting_token(answer["subject_ref"]) == "u"
+
+
+def test_an_erasure_that_waits_outlives_every_hold(ask, context, bus, receipt_key):
+    answer = ask()
+    assert "expires_at" not in erasures_table.find(answer["erasure_id"])
+
+    close_subject(of(answer), context)
+    drop(answer, context)
+    issue_receipt(of(answer), context)
+
+    assert erasures_table.find(answer["erasure_id"])["expires_at"] == NOW + erasures_table.KEPT_SECONDS
+
+
+def test_an_erasure_whose_record_is_gone_stops_no_other(ask, control):
+    gone = ask()["erasure_id"]
+    control.delete_item(Key={"control_key": f"erasure#{gone}"})
+
+    answer = ask()
+
+    assert answer["erasure_id"] != gone
+    assert erasures_table.running(answer["subject_ref"])["erasure_id"] == answer["erasure_id"]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_lifted_hold_resumes_an_erasure_or_starts_it_again(ask, context, started, bus, monkeypatch, waits):
+    answer = ask()
+    hold = {"tenant": "acme", "subject_id": "ana", "by": "legal", "reason": "case-7", "cursor": ""}
+    subject_keys.hold(answer["subject_ref"], "acme", "legal", "case-7", NOW)
+    close_subject(of(answer), context)
+    await_lift(of(answer) | {"task_token": "t"}, context)
+    monkeypatch.setattr(workflows, "resume", lambda token, output: waits)
+    started.clear()
+
+    assert lift_hold(hold, context)["standing"] == "LIFTED"
+
+    assert [one["erasure_id"] for one in started] == ([] if waits else [answer["erasure_id"]])
 
 
 def test_an_execution_that_may_still_write_is_awaited(ask, context, requests, clock):
