@@ -18,12 +18,15 @@ def handler(event: dict, context: LambdaContext) -> dict:
     if "before" in record:
         # It is done again, for what a backup brought back: the subject may have a new life, which goes on.
         erasures_table.change(erasure_id, status=ErasureStatus.ERASING)
-        return {"held": False}
+        return {"held": False, "dropped": False}
+    if "key_dropped_at" in record:
+        # A run before this one forgot the subject, who may have come again; what is left is to say so.
+        return {"held": False, "dropped": True}
     try:
         subject_keys.begin_erasure(ref, erasure_id, moment)
     except SubjectHeld:
         _delay(record, moment)
-        return {"held": True}
+        return {"held": True, "dropped": False}
     erasures_table.change(erasure_id, ("task_token",), status=ErasureStatus.ERASING)
     audit_notes.leave(
         "SUBJECT_CLOSED",
@@ -35,7 +38,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         subject_ref=ref,
     )
     logger.info("subject closed", erasure_id=erasure_id)
-    return {"held": False}
+    return {"held": False, "dropped": False}
 
 
 def _delay(record: dict, moment: float) -> None:

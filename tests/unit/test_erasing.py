@@ -9,6 +9,7 @@ from adapters import erasers, erasures_table, receipts, subject_keys, workflows
 from adapters.clock import iso
 from domain.erasures import Outcome, names, outcome_of, receipt_of
 from domain.requests import canonical
+from erasure import issue_receipt as issuing
 from erasure.await_lift import handler as await_lift
 from erasure.close_subject import handler as close_subject
 from erasure.drop_key import handler as drop_key
@@ -97,7 +98,7 @@ def test_a_hold_is_told_once_and_audited(ask, context, bus, control):
     answer = ask()
     subject_keys.hold(answer["subject_ref"], "acme", "legal", "case-7", NOW)
 
-    assert close_subject(of(answer), context) == close_subject(of(answer), context) == {"held": True}
+    assert close_subject(of(answer), context) == close_subject(of(answer), context) == {"held": True, "dropped": False}
 
     [told] = bus()
     assert (told["detail-type"], told["detail"]["reason"]) == ("ErasureDelayed", "HELD")
@@ -187,7 +188,35 @@ def test_a_key_that_a_backup_brought_back_is_dropped_and_a_newer_one_is_not(stor
     assert subject_keys.drop_older("0f" * 16, iso(NOW + 1))
 
 
-def test_the_end_is_kept_before_it_is_told_and_told_again_under_the_same_id(ask, context, bus, control, receipt_key):
+def test_an_erasure_said_again_after_its_key_went_leaves_a_new_life_alone(ask, context, requests):
+    answer = ask()
+    close_subject(of(answer), context)
+    drop(answer, context)
+    subject_keys.make(answer["subject_ref"], "acme", NOW)
+
+    assert ask() == answer
+    assert close_subject(of(answer), context) == {"held": False, "dropped": True}
+    assert "erasure" not in subject_keys.find(answer["subject_ref"])
+    assert end_requests(of(answer), context)["settle_seconds"] == 0
+    assert erasers.open_case(answer["erasure_id"], ACCOUNT).key is None
+
+
+def test_an_erasure_that_the_bus_did_not_take_has_not_ended(ask, context, bus, receipt_key, monkeypatch):
+    answer = ask()
+    close_subject(of(answer), context)
+    drop(answer, context)
+    with monkeypatch.context() as patched:
+        patched.setattr(issuing.bus, "publish", lambda entries: ["down"])
+        with pytest.raises(RuntimeError):
+            issue_receipt(of(answer), context)
+    assert ask() == answer, "it goes on"
+
+    issue_receipt(of(answer), context)
+
+    assert len(bus()) == 1 and erasures_table.running(answer["subject_ref"]) is None
+
+
+def test_the_end_is_told_before_it_is_kept_and_told_again_under_the_same_id(ask, context, bus, control, receipt_key):
     answer = ask()
     close_subject(of(answer), context)
     erasures_table.advance(answer["erasure_id"], "RequestsTable", None, 3)
