@@ -107,6 +107,33 @@ def test_a_hold_is_told_once_and_audited(ask, context, bus, control):
     assert sorted(actions) == ["ERASURE_DELAYED", "ERASURE_REQUESTED"]
 
 
+@pytest.fixture
+def reapply(ask, context, control):
+    """Ask for an erasure to be done again, of a subject that was forgotten; gives what is answered."""
+
+    def run(by: str = "operator") -> dict:
+        ref = subject_keys.subject_ref("acme", "ana")
+        register = {"tenant": "acme", "subject_ref": ref, "erased_at": iso(NOW - 9)}
+        control.put_item(Item={"control_key": f"erased#{ref}"} | register)
+        return request_erasure({"reapply": ref, "requested_by": by}, context)
+
+    return run
+
+
+def test_a_hold_delays_an_erasure_that_is_done_again(reapply, context, bus):
+    answer = reapply()
+    subject_keys.make(answer["subject_ref"], "acme", NOW)
+    subject_keys.hold(answer["subject_ref"], "acme", "legal", "case-7", NOW)
+
+    assert close_subject(of(answer), context)["held"]
+    assert [told["detail-type"] for told in bus()] == ["ErasureDelayed"]
+    assert erasures_table.find(answer["erasure_id"])["status"] == "WAITING"
+
+    subject_keys.lift(answer["subject_ref"])
+    assert not close_subject(of(answer), context)["held"]
+    assert "erasure" not in subject_keys.find(answer["subject_ref"]), "a new life goes on"
+
+
 def test_a_hold_that_was_lifted_before_the_token_was_kept_is_seen(ask, context, monkeypatch):
     answer, told = ask(), []
     monkeypatch.setattr(workflows, "resume", lambda token, output: told.append(token))
