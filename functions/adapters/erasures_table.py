@@ -12,14 +12,19 @@ KEPT_SECONDS = 400 * 86_400
 LOCK_SECONDS = 120
 
 
-def running(ref: str) -> dict | None:
-    """The erasure of a subject that has not ended."""
-    found = get(_table(), {"control_key": f"erasing#{ref}"})
+def running(ref: str, again: bool = False) -> dict | None:
+    """The erasure of a subject that has not ended: the one asked for, or the one done again after a restore."""
+    found = get(_table(), {"control_key": _pointer(ref, again)})
     return find(found["erasure_id"]) if found else None
 
 
+def _pointer(ref: str, again: bool) -> str:
+    """Each has its own: what is done again spares what came since, which who asks wants forgotten too."""
+    return f"erasing#{ref}#again" if again else f"erasing#{ref}"
+
+
 def begin(record: dict, now: float) -> dict:
-    """Keep a new erasure until it ends, unless one of the same subject is under way: then gives that one."""
+    """Keep a new erasure until it ends, unless one of its kind is under way for the subject: then gives that one."""
     item = record | {
         "control_key": f"erasure#{record['erasure_id']}",
         "status": ErasureStatus.REQUESTED,
@@ -27,7 +32,10 @@ def begin(record: dict, now: float) -> dict:
         "erased": {},
         "residual": {},
     }
-    pointer = {"control_key": f"erasing#{record['subject_ref']}", "erasure_id": record["erasure_id"]}
+    pointer = {
+        "control_key": _pointer(record["subject_ref"], "before" in record),
+        "erasure_id": record["erasure_id"],
+    }
     pointing = put(_table(), pointer, "control_key")
     while True:
         try:
@@ -118,7 +126,7 @@ def finish(record: dict, values: dict, now: float) -> None:
     values = values | {"status": ErasureStatus.DONE, "expires_at": int(now) + KEPT_SECONDS}
     actions = [
         _change(erasure_id, ("sealed_subject", "task_token", "traces", *working), **values),
-        {"Delete": {"TableName": _table(), "Key": {"control_key": f"erasing#{ref}"}}},
+        {"Delete": {"TableName": _table(), "Key": {"control_key": _pointer(ref, "before" in record)}}},
     ]
     if "before" not in record:
         register = {
@@ -141,13 +149,12 @@ def waiting_token(ref: str) -> str | None:
 
 
 def go_on(ref: str) -> bool:
-    """Let a subject's erasure go on after a hold, anew if its execution has failed; False if there is none."""
-    record = running(ref)
-    if record is None:
-        return False
-    if "task_token" not in record or not workflows.resume(record["task_token"], {}):
-        workflows.start_erasure({name: record[name] for name in ("erasure_id", "subject_ref", "tenant")})
-    return True
+    """Let a subject's erasures go on after a hold, anew if an execution has failed; False if there are none."""
+    records = [record for again in (False, True) if (record := running(ref, again))]
+    for record in records:
+        if "task_token" not in record or not workflows.resume(record["task_token"], {}):
+            workflows.start_erasure({name: record[name] for name in ("erasure_id", "subject_ref", "tenant")})
+    return bool(records)
 
 
 def lock(name: str, owner: str, now: float) -> bool:

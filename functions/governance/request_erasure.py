@@ -92,7 +92,7 @@ def _reapply(ref: str, requested_by: str) -> dict:
         "known": True,
         "before": forgotten["erased_at"],
     }
-    begun = erasures_table.running(ref) or erasures_table.begin(record, moment)
+    begun = erasures_table.running(ref, again=True) or erasures_table.begin(record, moment)
     workflows.start_erasure({name: begun[name] for name in ("erasure_id", "subject_ref", "tenant")})
     logger.info("erasure reapplied", erasure_id=begun["erasure_id"], tenant=begun["tenant"])
     return {"erasure_id": begun["erasure_id"], "subject_ref": ref}

@@ -134,6 +134,30 @@ def test_a_hold_delays_an_erasure_that_is_done_again(reapply, context, bus):
     assert "erasure" not in subject_keys.find(answer["subject_ref"]), "a new life goes on"
 
 
+def test_who_asks_while_an_erasure_is_done_again_is_forgotten_as_a_whole(ask, reapply, context, bus, receipt_key):
+    again, asked = reapply(), ask()
+    assert again["erasure_id"] != asked["erasure_id"]
+    assert (reapply(), ask()) == (again, asked)
+
+    for answer in (again, asked):
+        close_subject(of(answer), context)
+        drop(answer, context)
+    issue_receipt(of(again), context)
+    assert erasures_table.running(again["subject_ref"], again=True) is None
+    assert erasures_table.running(asked["subject_ref"])["erasure_id"] == asked["erasure_id"]
+    issue_receipt(of(asked), context)
+    assert erasures_table.running(asked["subject_ref"]) is None
+
+
+def test_a_lifted_hold_lets_both_erasures_of_a_subject_go_on(ask, reapply, started):
+    wanted = {answer["erasure_id"] for answer in (ask(), reapply())}
+    started.clear()
+
+    assert erasures_table.go_on(subject_keys.subject_ref("acme", "ana"))
+
+    assert {one["erasure_id"] for one in started} == wanted
+
+
 def test_a_hold_that_was_lifted_before_the_token_was_kept_is_seen(ask, context, monkeypatch):
     answer, told = ask(), []
     monkeypatch.setattr(workflows, "resume", lambda token, output: told.append(token))
