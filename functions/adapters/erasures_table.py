@@ -23,8 +23,8 @@ def _pointer(ref: str, again: bool) -> str:
     return f"erasing#{ref}#again" if again else f"erasing#{ref}"
 
 
-def begin(record: dict, now: float) -> dict:
-    """Keep a new erasure until it ends, unless one of its kind is under way for the subject: then gives that one."""
+def begin(record: dict, now: float, *also: dict) -> dict:
+    """Keep a new erasure, and write what belongs to it, unless one of its kind is under way: then gives that one."""
     item = record | {
         "control_key": f"erasure#{record['erasure_id']}",
         "status": ErasureStatus.REQUESTED,
@@ -39,7 +39,7 @@ def begin(record: dict, now: float) -> dict:
     pointing = put(_table(), pointer, "control_key")
     while True:
         try:
-            transact([pointing, put(_table(), item, "control_key")])
+            transact([pointing, put(_table(), item, "control_key"), *also])
             return item
         except ConditionFailed as failed:
             standing = failed.item or {}

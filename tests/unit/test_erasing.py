@@ -4,6 +4,7 @@ import json
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from adapters import erasers, erasures_table, receipts, subject_keys, workflows
 from adapters.clock import iso
@@ -16,6 +17,7 @@ from erasure.drop_key import handler as drop_key
 from erasure.end_requests import MACHINE_SECONDS
 from erasure.end_requests import handler as end_requests
 from erasure.issue_receipt import handler as issue_receipt
+from governance import request_erasure as request
 from governance.request_erasure import handler as request_erasure
 from legal_hold.lift_hold import handler as lift_hold
 
@@ -92,6 +94,28 @@ def test_the_record_tells_no_name_and_opens_with_the_subject_s_key_alone(ask, co
     subject_keys.begin_erasure(answer["subject_ref"], answer["erasure_id"], NOW)
     subject_keys.drop(answer["subject_ref"], answer["erasure_id"])
     assert erasers.open_case(answer["erasure_id"], ACCOUNT).subject_id is None
+
+
+def notes_of(control) -> list[dict]:
+    return [item for item in control.scan()["Items"] if item["control_key"].startswith("audit#")]
+
+
+def test_each_erasure_that_began_is_in_the_audit_log_once(ask, reapply, control):
+    wanted = {(ask()["erasure_id"], "desk"), (reapply()["erasure_id"], "operator")}
+    ask(), reapply()
+
+    notes = notes_of(control)
+    assert {note["action"] for note in notes} == {"ERASURE_REQUESTED"} and len(notes) == 2
+    assert {(note["facts"]["erasure_id"], note["actor"]) for note in notes} == wanted
+
+
+def test_no_erasure_begins_without_its_note(ask, control, monkeypatch):
+    monkeypatch.setattr(request.audit_notes, "note", lambda *_, **__: {"Put": {"TableName": "none", "Item": {}}})
+
+    with pytest.raises(ClientError):
+        ask()
+
+    assert control.scan()["Items"] == []
 
 
 def test_a_hold_is_told_once_and_audited(ask, context, bus, control):
