@@ -53,13 +53,18 @@ def _begin(tenant: str, ref: str, detail: dict) -> dict:
         "erasure_id": erasure_id,
         "tenant": tenant,
         "subject_ref": ref,
-        "requested_by": detail["requested_by"],
+        "requested_by": _who(detail["requested_by"], tenant, ref),
         "reason": detail["reason"],
         "known": known,
         # Messages that nobody could process name their subject in the clear. It dies with the key.
         "sealed_subject": key.seal(detail["subject_id"], erasers.place_of(erasure_id)),
     }
     return erasures_table.begin(record, moment, _note(record, moment))
+
+
+def _who(requested_by: str, tenant: str, ref: str) -> str:
+    """Who asked, to be kept for good: not the name of a person who asked for themselves."""
+    return "subject" if subject_keys.subject_ref(tenant, requested_by) == ref else requested_by
 
 
 def _note(record: dict, moment: float) -> dict:
@@ -89,14 +94,12 @@ def _reapply(ref: str, requested_by: str) -> dict:
         "erasure_id": f"e-{uuid.uuid4().hex}",
         "tenant": forgotten["tenant"],
         "subject_ref": ref,
-        "requested_by": requested_by,
+        "requested_by": _who(requested_by, forgotten["tenant"], ref),
         "reason": "RESTORED",
         "known": True,
         "before": forgotten["erased_at"],
     }
-    begun = erasures_table.running(ref, again=True) or erasures_table.begin(
-        record, moment, _note(record, moment)
-    )
+    begun = erasures_table.running(ref, again=True) or erasures_table.begin(record, moment, _note(record, moment))
     workflows.start_erasure({name: begun[name] for name in ("erasure_id", "subject_ref", "tenant")})
     logger.info("erasure reapplied", erasure_id=begun["erasure_id"], tenant=begun["tenant"])
     return {"erasure_id": begun["erasure_id"], "subject_ref": ref}

@@ -118,6 +118,19 @@ def test_no_erasure_begins_without_its_note(ask, control, monkeypatch):
     assert control.scan()["Items"] == []
 
 
+def test_who_asks_for_themselves_is_named_nowhere(ask, reapply, context, control, bus, receipt_key):
+    answer = ask(requested_by="ana")
+    reapply(by="ana")
+    close_subject(of(answer), context)
+    drop(answer, context)
+    issue_receipt(of(answer), context)
+
+    assert '"ana"' not in json.dumps([control.scan()["Items"], bus()], default=str)
+    assert {note["actor"] for note in notes_of(control)} == {"subject", "bulwark"}
+    document = json.loads(receipts.payloads.get(receipts.ref_of(answer["erasure_id"])))
+    assert document["receipt"]["requested_by"] == "subject"
+
+
 def test_a_hold_is_told_once_and_audited(ask, context, bus, control):
     answer = ask()
     subject_keys.hold(answer["subject_ref"], "acme", "legal", "case-7", NOW)
