@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from adapters import erasers, erasures_table, receipts, subject_keys, workflows
 from adapters.clock import iso
 from domain.erasures import Outcome, names, outcome_of, receipt_of
+from domain.errors import SubjectHeld
 from domain.requests import canonical
 from erasure import issue_receipt as issuing
 from erasure.await_lift import handler as await_lift
@@ -267,6 +268,21 @@ def test_a_key_is_dropped_once_and_a_new_life_s_key_is_not(ask, context, bus):
     drop(answer, context)
 
     assert subject_keys.find(answer["subject_ref"])
+
+
+def test_a_key_that_a_dead_run_dropped_is_told_from_one_that_is_still_there(ask, context, clock):
+    answer = ask()
+    with pytest.raises(SubjectHeld):
+        drop(answer, context)
+    assert "key_dropped_at" not in erasures_table.find(answer["erasure_id"]), "nobody closed the subject"
+
+    close_subject(of(answer), context)
+    subject_keys.drop(answer["subject_ref"], answer["erasure_id"])
+    clock(1)
+    subject_keys.make(answer["subject_ref"], "acme", NOW + 1)
+    drop(answer, context)
+
+    assert subject_keys.find(answer["subject_ref"]) and erasures_table.find(answer["erasure_id"])["key_dropped_at"]
 
 
 def test_a_key_that_a_backup_brought_back_is_dropped_and_a_newer_one_is_not(stores):
