@@ -30,7 +30,7 @@ from adapters.payloads import NotDeleted, PayloadGone
 from adapters.subject_keys import SubjectKey
 from domain import holds
 from domain.erasures import event_of, names
-from domain.errors import SubjectClosed
+from domain.errors import SubjectClosed, SubjectErased
 from domain.outcomes import review_id_of
 from domain.requests import Reason, Status, canonical, request_key
 from domain.reviews import Next
@@ -100,7 +100,12 @@ def open_case(erasure_id: str, own_account: str) -> Case:
     if item is None:
         return Case(record, own_account, None, None)
     key = subject_keys.unwrap(record["subject_ref"], item["wrapped_key"])
-    return Case(record, own_account, key, key.open(record["sealed_subject"], place_of(erasure_id)))
+    try:
+        subject_id = key.open(record["sealed_subject"], place_of(erasure_id))
+    except SubjectErased:
+        # The key was dropped by a run that died, and the one that is there now is of who came again.
+        return Case(record, own_account, None, None)
+    return Case(record, own_account, key, subject_id)
 
 
 def place_of(erasure_id: str) -> str:

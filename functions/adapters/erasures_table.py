@@ -12,28 +12,49 @@ KEPT_SECONDS = 400 * 86_400
 LOCK_SECONDS = 120
 
 
-def running(ref: str) -> dict | None:
-    """The erasure of a subject that has not ended."""
-    found = get(_table(), {"control_key": f"erasing#{ref}"})
+def running(ref: str, again: bool = False) -> dict | None:
+    """The erasure of a subject that has not ended: the one asked for, or the one done again after a restore."""
+    found = get(_table(), {"control_key": _pointer(ref, again)})
     return find(found["erasure_id"]) if found else None
 
 
-def begin(record: dict, now: float) -> dict:
-    """Keep a new erasure, unless one of the same subject is under way: then gives that one."""
+def _pointer(ref: str, again: bool) -> str:
+    """Each has its own: what is done again spares what came since, which who asks wants forgotten too."""
+    return f"erasing#{ref}#again" if again else f"erasing#{ref}"
+
+
+def begin(record: dict, now: float, *also: dict) -> dict:
+    """Keep a new erasure, and write what belongs to it, unless one of its kind is under way: then gives that one."""
     item = record | {
         "control_key": f"erasure#{record['erasure_id']}",
         "status": ErasureStatus.REQUESTED,
         "requested_at": iso(now),
         "erased": {},
         "residual": {},
-        "expires_at": int(now) + KEPT_SECONDS,
     }
-    pointer = {"control_key": f"erasing#{record['subject_ref']}", "erasure_id": record["erasure_id"]}
-    try:
-        transact([put(_table(), pointer, "control_key"), put(_table(), item, "control_key")])
-    except ConditionFailed as failed:
-        return find(failed.item["erasure_id"]) or {}
-    return item
+    pointer = {
+        "control_key": _pointer(record["subject_ref"], "before" in record),
+        "erasure_id": record["erasure_id"],
+    }
+    pointing = put(_table(), pointer, "control_key")
+    while True:
+        try:
+            transact([pointing, put(_table(), item, "control_key"), *also])
+            return item
+        except ConditionFailed as failed:
+            standing = failed.item or {}
+        if "erasure_id" in standing and (found := find(standing["erasure_id"])):
+            return found
+        pointing = _instead_of(standing, pointer)
+
+
+def _instead_of(standing: dict, pointer: dict) -> dict:
+    """A Put action of a pointer in the place of one whose erasure is gone, or has ended meanwhile."""
+    action = put(_table(), pointer, "control_key")
+    if "erasure_id" in standing:
+        action["Put"]["ConditionExpression"] += " OR erasure_id = :gone"
+        action["Put"]["ExpressionAttributeValues"] = {":gone": standing["erasure_id"]}
+    return action
 
 
 def find(erasure_id: str) -> dict | None:
@@ -102,9 +123,10 @@ def finish(record: dict, values: dict, now: float) -> None:
     """End an erasure for good: remember that the subject was forgotten, and forget how to find them."""
     ref, erasure_id = record["subject_ref"], record["erasure_id"]
     working = tuple(name for name in record if name.startswith("at_"))
+    values = values | {"status": ErasureStatus.DONE, "expires_at": int(now) + KEPT_SECONDS}
     actions = [
-        _change(erasure_id, ("sealed_subject", "task_token", "traces", *working), status=ErasureStatus.DONE, **values),
-        {"Delete": {"TableName": _table(), "Key": {"control_key": f"erasing#{ref}"}}},
+        _change(erasure_id, ("sealed_subject", "task_token", "traces", *working), **values),
+        {"Delete": {"TableName": _table(), "Key": {"control_key": _pointer(ref, "before" in record)}}},
     ]
     if "before" not in record:
         register = {
@@ -127,9 +149,12 @@ def waiting_token(ref: str) -> str | None:
 
 
 def go_on(ref: str) -> bool:
-    """Tell a subject's erasure that the hold it waits for was lifted; False if none waits."""
-    token = waiting_token(ref)
-    return token is not None and workflows.resume(token, {})
+    """Let a subject's erasures go on after a hold, anew if an execution has failed; False if there are none."""
+    records = [record for again in (False, True) if (record := running(ref, again))]
+    for record in records:
+        if "task_token" not in record or not workflows.resume(record["task_token"], {}):
+            workflows.start_erasure({name: record[name] for name in ("erasure_id", "subject_ref", "tenant")})
+    return bool(records)
 
 
 def lock(name: str, owner: str, now: float) -> bool:

@@ -16,14 +16,20 @@ def handler(event: dict, context: LambdaContext) -> dict:
     moment, erasure_id, ref = now(), event["erasure_id"], event["subject_ref"]
     record = erasures_table.find(erasure_id) or {}
     if "before" in record:
+        if subject_keys.is_held(subject_keys.find(ref) or {}):
+            _delay(record, moment)
+            return {"held": True, "dropped": False}
         # It is done again, for what a backup brought back: the subject may have a new life, which goes on.
-        erasures_table.change(erasure_id, status=ErasureStatus.ERASING)
-        return {"held": False}
+        erasures_table.change(erasure_id, ("task_token",), status=ErasureStatus.ERASING)
+        return {"held": False, "dropped": False}
+    if "key_dropped_at" in record:
+        # A run before this one forgot the subject, who may have come again; what is left is to say so.
+        return {"held": False, "dropped": True}
     try:
         subject_keys.begin_erasure(ref, erasure_id, moment)
     except SubjectHeld:
         _delay(record, moment)
-        return {"held": True}
+        return {"held": True, "dropped": False}
     erasures_table.change(erasure_id, ("task_token",), status=ErasureStatus.ERASING)
     audit_notes.leave(
         "SUBJECT_CLOSED",
@@ -35,7 +41,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
         subject_ref=ref,
     )
     logger.info("subject closed", erasure_id=erasure_id)
-    return {"held": False}
+    return {"held": False, "dropped": False}
 
 
 def _delay(record: dict, moment: float) -> None:

@@ -19,11 +19,19 @@ def handler(event: dict, context: LambdaContext) -> None:
     if "before" in record:
         subject_keys.drop_older(ref, record["before"])
     else:
-        try:
-            subject_keys.drop(ref, erasure_id)
-        except SubjectHeld:
-            # It was dropped by a run that died here, and the key that is there now is a new one.
-            logger.info("key was dropped before", erasure_id=erasure_id)
+        if "key_dropped_at" not in record:
+            _drop(ref, record)
         values["key_dropped_at"] = record.get("key_dropped_at", moment)
     erasures_table.change(erasure_id, **values)
     logger.info("key dropped", erasure_id=erasure_id, residual=sum(residual.values()))
+
+
+def _drop(ref: str, record: dict) -> None:
+    try:
+        subject_keys.drop(ref, record["erasure_id"])
+    except SubjectHeld:
+        item = subject_keys.find(ref)
+        if item and item["created_at"] <= record["requested_at"]:
+            raise
+        # It was dropped by a run that died here, and the key that is there now is a new one.
+        logger.info("key was dropped before", erasure_id=record["erasure_id"])

@@ -1,4 +1,4 @@
-"""IssueReceipt: signs and keeps what was done, ends the erasure, and announces it."""
+"""IssueReceipt: signs and keeps what was done, announces it, and ends the erasure."""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -15,9 +15,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
     moment, erasure_id = now(), event["erasure_id"]
     record = erasures_table.find(erasure_id) or {}
     receipt = receipt_of(record)
-    if record["status"] != ErasureStatus.DONE:
-        ref = receipts.issue(receipt)
-        erasures_table.finish(record, {"receipt_ref": ref, "outcome": receipt["outcome"]}, moment)
+    done = record["status"] == ErasureStatus.DONE
+    if not done:
+        receipts.issue(receipt)
     facts = {name: receipt[name] for name in ("erasure_id", "tenant", "subject_ref", "outcome")}
     audit_notes.leave("SUBJECT_ERASED", "bulwark", moment, f"{erasure_id}-erased", **facts)
     detail = {
@@ -29,5 +29,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
     [error] = bus.publish([bus.entry("SubjectErased", detail)])
     if error:
         raise RuntimeError(f"the bus did not take SubjectErased: {error}")
+    # Last, so that an erasure whose end could not be told has not ended, and can be asked for again.
+    if not done:
+        values = {"receipt_ref": detail["receipt_ref"], "outcome": receipt["outcome"]}
+        erasures_table.finish(record, values, moment)
     logger.info("erasure ended", erasure_id=erasure_id, outcome=receipt["outcome"])
     return {"outcome": receipt["outcome"]}

@@ -53,21 +53,28 @@ def _begin(tenant: str, ref: str, detail: dict) -> dict:
         "erasure_id": erasure_id,
         "tenant": tenant,
         "subject_ref": ref,
-        "requested_by": detail["requested_by"],
+        "requested_by": _who(detail["requested_by"], tenant, ref),
         "reason": detail["reason"],
         "known": known,
         # Messages that nobody could process name their subject in the clear. It dies with the key.
         "sealed_subject": key.seal(detail["subject_id"], erasers.place_of(erasure_id)),
     }
-    begun = erasures_table.begin(record, moment)
-    audit_notes.leave(
+    return erasures_table.begin(record, moment, _note(record, moment))
+
+
+def _who(requested_by: str, tenant: str, ref: str) -> str:
+    """Who asked, to be kept for good: not the name of a person who asked for themselves."""
+    return "subject" if subject_keys.subject_ref(tenant, requested_by) == ref else requested_by
+
+
+def _note(record: dict, moment: float) -> dict:
+    return audit_notes.note(
         "ERASURE_REQUESTED",
-        detail["requested_by"],
+        record["requested_by"],
         moment,
-        f"{begun['erasure_id']}-requested",
-        **{name: begun[name] for name in ("erasure_id", "tenant", "subject_ref")},
+        f"{record['erasure_id']}-requested",
+        **{name: record[name] for name in ("erasure_id", "tenant", "subject_ref", "reason")},
     )
-    return begun
 
 
 def _key_of(ref: str, tenant: str, moment: float) -> tuple[subject_keys.SubjectKey, bool]:
@@ -87,12 +94,12 @@ def _reapply(ref: str, requested_by: str) -> dict:
         "erasure_id": f"e-{uuid.uuid4().hex}",
         "tenant": forgotten["tenant"],
         "subject_ref": ref,
-        "requested_by": requested_by,
+        "requested_by": _who(requested_by, forgotten["tenant"], ref),
         "reason": "RESTORED",
         "known": True,
         "before": forgotten["erased_at"],
     }
-    begun = erasures_table.running(ref) or erasures_table.begin(record, moment)
+    begun = erasures_table.running(ref, again=True) or erasures_table.begin(record, moment, _note(record, moment))
     workflows.start_erasure({name: begun[name] for name in ("erasure_id", "subject_ref", "tenant")})
     logger.info("erasure reapplied", erasure_id=begun["erasure_id"], tenant=begun["tenant"])
     return {"erasure_id": begun["erasure_id"], "subject_ref": ref}

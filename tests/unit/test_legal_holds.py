@@ -125,6 +125,22 @@ def test_holds_and_lifts_say_who_and_why_once(subject, act, control):
     assert audit_notes.KEPT_SECONDS
 
 
+def test_what_was_restored_from_under_a_hold_ends_once_it_is_set_and_lifted_again(subject, act, requests, reviews):
+    act(set_hold.handler)
+    backup = {table: table.scan()["Items"] for table in (requests, reviews)}
+    act(lift_hold.handler)
+    for table, items in backup.items():
+        for item in items:
+            table.put_item(Item=item)
+    assert "expires_at" not in requests_table.find("acme#small")
+
+    act(set_hold.handler)
+    act(lift_hold.handler)
+
+    for table in backup:
+        assert not [item for item in table.scan()["Items"] if "expires_at" not in item]
+
+
 def test_who_is_not_held_cannot_be_lifted(stores, act):
     assert act(lift_hold.handler)["standing"] == "NOT_HELD"
 
