@@ -167,7 +167,8 @@ def test_a_hold_delays_an_erasure_that_is_done_again(reapply, context, bus):
     assert [told["detail-type"] for told in bus()] == ["ErasureDelayed"]
     assert erasures_table.find(answer["erasure_id"])["status"] == "WAITING"
 
-    subject_keys.lift(answer["subject_ref"])
+    begun = subject_keys.begin_lift(answer["subject_ref"], "kim", "over", NOW)
+    subject_keys.lift(answer["subject_ref"], begun["hold"])
     assert not close_subject(of(answer), context)["held"]
     assert "erasure" not in subject_keys.find(answer["subject_ref"]), "a new life goes on"
 
