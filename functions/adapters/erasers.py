@@ -126,6 +126,7 @@ def _end(record: dict) -> None:
         "outcome_at": iso(now()),
         "reason": Reason.SUBJECT_ERASED,
         "message": requests_table.ERASED_MESSAGE,
+        "decided_by": requests_table.ERASURE,
     }
     requests_table.record_outcome(record["request_key"], record["in_flight_key"], Status.FAILED, attributes)
 

@@ -151,7 +151,8 @@ def test_a_held_request_is_told_its_end_and_its_review_goes_with_all_verdicts(op
 
     assert [item["review_id"] for item in reviews.scan()["Items"]] == [other["review_id"]]
     record = requests_table.find(review["request_key"])
-    assert (record["status"], record["reason"]) == ("FAILED", "SUBJECT_ERASED") and "sweep" not in record
+    assert [record[name] for name in ("status", "reason", "decided_by")] == ["FAILED", "SUBJECT_ERASED", "erasure"]
+    assert "sweep" not in record
     assert resumed == [("token-of-r-1", "done")]
 
 
@@ -432,7 +433,8 @@ def test_a_request_that_is_being_answered_is_ended_and_gives_back_its_place(reco
     assert erasers.end_requests(case()) == iso(NOW)
     assert erasers.end_requests(case()) == iso(NOW), "asked again, it still says how long to wait"
 
-    assert requests_table.find("acme#r-1")["reason"] == "SUBJECT_ERASED"
+    ended = requests_table.find("acme#r-1")
+    assert (ended["reason"], ended["decided_by"]) == ("SUBJECT_ERASED", "erasure")
     assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
 
 
