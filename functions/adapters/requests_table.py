@@ -304,18 +304,18 @@ def close_erased(record: dict, token: str | None, now: float) -> dict:
 
 
 def forget_user(request_key: str) -> None:
-    """Take the user out of a request that is about somebody else."""
+    """Take the user out of a request that is about somebody else, unless a legal hold keeps it as it is."""
     action = update(
         _table(),
         {"request_key": request_key},
-        "attribute_exists(request_key)",
+        "attribute_exists(request_key) AND attribute_not_exists(held_expires_at)",
         remove=("user_id", "user_ref", "session_id"),
     )["Update"]
     action.pop("ReturnValuesOnConditionCheckFailure")
     try:
         client.update_item(**action)
     except client.exceptions.ConditionalCheckFailedException:
-        pass  # erased meanwhile, with the person it is about
+        pass  # meanwhile erased, with the person it is about, or held
 
 
 def delete(request_key: str) -> None:

@@ -12,6 +12,7 @@ from adapters import (
     dead_letters,
     erasers,
     erasures_table,
+    legal_holds,
     payloads,
     requests_table,
     reviews_table,
@@ -19,6 +20,7 @@ from adapters import (
     workflows,
 )
 from adapters.clock import iso
+from domain.erasures import receipt_of
 from domain.errors import TableContended
 from domain.outcomes import review_id_of
 from domain.requests import canonical
@@ -137,6 +139,26 @@ def test_a_user_is_taken_out_of_requests_about_somebody_else(record, case, reque
     [item] = requests.scan()["Items"]
     assert item["subject_id"] == "ben" and not {"user_id", "user_ref", "session_id"} & item.keys()
     assert found("RequestsTable", case) == 0
+
+
+def test_a_request_under_somebody_else_s_legal_hold_stays_as_it_is_and_is_told_of(record, case):
+    ana, ben = (subject_keys.subject_ref("acme", name) for name in ("ana", "ben"))
+    record("r-1", "ben", user_id="ana", user_ref=ana, session_id="s-1")
+    subject_keys.hold(ben, "acme", "legal", "case-7", NOW)
+    legal_holds.apply(ben, "", lambda: False)
+    before = requests_table.find("acme#r-1")
+
+    assert erase("RequestsTable", case) == 0
+    requests_table.forget_user("acme#r-1")
+
+    assert requests_table.find("acme#r-1") == before
+    assert found("RequestsTable", case) == 1
+    assert receipt_of(case().record | {"erased_at": iso(NOW)})["kept_under_hold"] == 1
+
+    subject_keys.begin_lift(ben, "legal", "case-closed", NOW)
+    legal_holds.release(ben, "", NOW, lambda: False)
+    assert (erase("RequestsTable", case), found("RequestsTable", case)) == (1, 0)
+    assert "kept_under_hold" not in receipt_of(case().record | {"erased_at": iso(NOW)})
 
 
 def test_a_held_request_is_told_its_end_and_its_review_goes_with_all_verdicts(open_review, case, resumed, reviews):
