@@ -131,6 +131,7 @@ def _end(record: dict) -> None:
         "outcome_at": iso(now()),
         "reason": Reason.SUBJECT_ERASED,
         "message": requests_table.ERASED_MESSAGE,
+        "decided_by": requests_table.ERASURE,
     }
     requests_table.record_outcome(record["request_key"], record["in_flight_key"], Status.FAILED, attributes)
 
@@ -321,13 +322,18 @@ def _erase_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
         # Where somebody else is the subject, the request is theirs, and only its user is forgotten.
         records, after = requests_table.of_subject(case.ref, "user-index", after, PAGE)
         for record in records:
-            if record.get("user_ref") == case.ref and case.takes(record):
+            if record.get("user_ref") == case.ref and case.takes(record) and not _is_held(record):
                 if "user_id" in record:
                     reviews_table.forget_requester(record["request_key"], record["user_id"])
                 requests_table.forget_user(record["request_key"])
                 count += 1
         if after is None:
             return Progress(count)
+
+
+def _is_held(record: dict) -> bool:
+    """Whether a legal hold on somebody else keeps a request as it is, with its user."""
+    return "held_expires_at" in record
 
 
 def _keep_trace(case: Case, records: list[dict]) -> None:
@@ -514,14 +520,18 @@ def _search_objects(case: Case, position: str | None, hurry: Hurry) -> Progress:
 
 
 def _search_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
-    count = 0
+    count, kept = 0, 0
     for index, name in (("subject-index", "subject_ref"), ("user-index", "user_ref")):
         after = None
         while True:
             records, after = requests_table.of_subject(case.ref, index, after, PAGE)
-            count += sum(record.get(name) == case.ref and case.takes(record) for record in records)
+            left = [record for record in records if record.get(name) == case.ref and case.takes(record)]
+            count += len(left)
+            kept += sum(name == "user_ref" and _is_held(record) for record in left)
             if after is None:
                 break
+    if kept != case.record.get("kept_under_hold", 0):
+        erasures_table.change(case.erasure_id, kept_under_hold=kept)
     return Progress(count)
 
 

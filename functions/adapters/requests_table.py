@@ -34,6 +34,8 @@ _REVIEWED, _NOT_ADMITTED = "attribute_exists(#sweep) AND #status <> :admitted", 
 # The status of what was never a request, but is shown to reviewers like one.
 PLANTED = "PLANTED"
 ERASED_MESSAGE = "The person it is about asked to be forgotten."
+# Who decided on a request that its subject's erasure ended.
+ERASURE = "erasure"
 # Where an answer stands: itself while small, its place in the bucket above that; never both.
 _ANSWER = {"answer", "answer_ref"}
 
@@ -290,7 +292,7 @@ def close_erased(record: dict, token: str | None, now: float) -> dict:
     outcome = {"erase_token": token} if token else {}
     if record["status"] == Status.HELD:
         outcome |= {"status": Status.FAILED, "reason": Reason.SUBJECT_ERASED, "message": ERASED_MESSAGE}
-        outcome |= {"outcome_at": iso(now), **_listed(record["request_key"], iso(now))}
+        outcome |= {"decided_by": ERASURE, "outcome_at": iso(now), **_listed(record["request_key"], iso(now))}
     return update(
         _table(),
         {"request_key": record["request_key"]},
@@ -302,18 +304,18 @@ def close_erased(record: dict, token: str | None, now: float) -> dict:
 
 
 def forget_user(request_key: str) -> None:
-    """Take the user out of a request that is about somebody else."""
+    """Take the user out of a request that is about somebody else, unless a legal hold keeps it as it is."""
     action = update(
         _table(),
         {"request_key": request_key},
-        "attribute_exists(request_key)",
+        "attribute_exists(request_key) AND attribute_not_exists(held_expires_at)",
         remove=("user_id", "user_ref", "session_id"),
     )["Update"]
     action.pop("ReturnValuesOnConditionCheckFailure")
     try:
         client.update_item(**action)
     except client.exceptions.ConditionalCheckFailedException:
-        pass  # erased meanwhile, with the person it is about
+        pass  # meanwhile erased, with the person it is about, or held
 
 
 def delete(request_key: str) -> None:

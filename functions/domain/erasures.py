@@ -57,6 +57,9 @@ def receipt_of(record: dict) -> dict:
         "stream_hours": STREAM_HOURS,
         "tables_backup_days": TABLES_BACKUP_DAYS,
     }
+    if kept := int(record.get("kept_under_hold", 0)):
+        # Of what the search found: requests about somebody else, whose legal hold keeps their user's name.
+        receipt["kept_under_hold"] = kept
     if "before" in record:
         receipt["reapplied_before"] = record["before"]
     return {name: value for name, value in receipt.items() if value is not None}

@@ -110,7 +110,8 @@ def _park(record: dict, error: Exception) -> None:
 def _measure(records: list[dict]) -> None:
     """Emit one metric document per use case and model, with the values of each of its records."""
     documents: dict[tuple[str, str | None], EphemeralMetrics] = {}
-    for record in records:
+    # That a person is forgotten says nothing about a model: it is no failure, and how long they waited no latency.
+    for record in (record for record in records if record.get("reason") != Reason.SUBJECT_ERASED):
         use_case = "-" if record.get("reason") in _UNKNOWN_USE_CASE else record["use_case"]
         model = record.get("model")
         if (metrics := documents.get((use_case, model))) is None:

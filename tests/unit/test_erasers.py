@@ -12,6 +12,7 @@ from adapters import (
     dead_letters,
     erasers,
     erasures_table,
+    legal_holds,
     payloads,
     requests_table,
     reviews_table,
@@ -19,6 +20,7 @@ from adapters import (
     workflows,
 )
 from adapters.clock import iso
+from domain.erasures import receipt_of
 from domain.errors import TableContended
 from domain.outcomes import review_id_of
 from domain.requests import canonical
@@ -139,6 +141,26 @@ def test_a_user_is_taken_out_of_requests_about_somebody_else(record, case, reque
     assert found("RequestsTable", case) == 0
 
 
+def test_a_request_under_somebody_else_s_legal_hold_stays_as_it_is_and_is_told_of(record, case):
+    ana, ben = (subject_keys.subject_ref("acme", name) for name in ("ana", "ben"))
+    record("r-1", "ben", user_id="ana", user_ref=ana, session_id="s-1")
+    subject_keys.hold(ben, "acme", "legal", "case-7", NOW)
+    legal_holds.apply(ben, "", lambda: False)
+    before = requests_table.find("acme#r-1")
+
+    assert erase("RequestsTable", case) == 0
+    requests_table.forget_user("acme#r-1")
+
+    assert requests_table.find("acme#r-1") == before
+    assert found("RequestsTable", case) == 1
+    assert receipt_of(case().record | {"erased_at": iso(NOW)})["kept_under_hold"] == 1
+
+    subject_keys.begin_lift(ben, "legal", "case-closed", NOW)
+    legal_holds.release(ben, "", NOW, lambda: False)
+    assert (erase("RequestsTable", case), found("RequestsTable", case)) == (1, 0)
+    assert "kept_under_hold" not in receipt_of(case().record | {"erased_at": iso(NOW)})
+
+
 def test_a_held_request_is_told_its_end_and_its_review_goes_with_all_verdicts(open_review, case, resumed, reviews):
     review = open_review("r-1", second_reviewer=True)
     ref = subject_keys.subject_ref("acme", "ana")
@@ -151,7 +173,8 @@ def test_a_held_request_is_told_its_end_and_its_review_goes_with_all_verdicts(op
 
     assert [item["review_id"] for item in reviews.scan()["Items"]] == [other["review_id"]]
     record = requests_table.find(review["request_key"])
-    assert (record["status"], record["reason"]) == ("FAILED", "SUBJECT_ERASED") and "sweep" not in record
+    assert [record[name] for name in ("status", "reason", "decided_by")] == ["FAILED", "SUBJECT_ERASED", "erasure"]
+    assert "sweep" not in record
     assert resumed == [("token-of-r-1", "done")]
 
 
@@ -432,7 +455,8 @@ def test_a_request_that_is_being_answered_is_ended_and_gives_back_its_place(reco
     assert erasers.end_requests(case()) == iso(NOW)
     assert erasers.end_requests(case()) == iso(NOW), "asked again, it still says how long to wait"
 
-    assert requests_table.find("acme#r-1")["reason"] == "SUBJECT_ERASED"
+    ended = requests_table.find("acme#r-1")
+    assert (ended["reason"], ended["decided_by"]) == ("SUBJECT_ERASED", "erasure")
     assert control.get_item(Key={"control_key": "in-flight#acme#0"})["Item"]["count"] == 0
 
 

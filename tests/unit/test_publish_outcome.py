@@ -296,6 +296,16 @@ def test_an_answer_is_measured_when_it_is_held(publish, capsys):
     assert (found["Held"], found["Interventions"], found["Latency"]) == ([1.0], [1.0], [2.12])
 
 
+@pytest.mark.parametrize("old", [{"status": "HELD"}, {"status": "ADMITTED"}], ids=["held", "being answered"])
+def test_what_an_erasure_ended_is_announced_and_not_measured(publish, capsys, old):
+    erased = {"status": "FAILED", "reason": "SUBJECT_ERASED", "decided_by": "erasure", "message": "?"}
+
+    _, [told] = publish(change(record(**erased), old))
+
+    assert (told["detail-type"], told["detail"]["decided_by"]) == ("InferenceFailed", "erasure")
+    assert measured(capsys) == []
+
+
 def test_what_is_announced_again_or_not_at_all_is_not_measured(stores, dead_letters, context, capsys):
     with Stubber(bus_adapter.client) as stubber:
         entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure"}]
