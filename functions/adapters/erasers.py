@@ -41,15 +41,16 @@ HIDDEN_SECONDS = 120
 BUSY_SECONDS = 5
 # So long an erasure waits for its turn at a queue before it comes again.
 TURN_SECONDS = 20
-# Of a position: among objects that requests lead to, or among events that came by reference.
-_EVENTS = "events/"
 # What S3 takes as a name; DynamoDB takes twice as much as a key.
 MOST_KEY_BYTES = 1024
+# Of a position: among objects that requests lead to, or among events that came by reference; and so on.
+_EVENTS = "events/"
+_OUTLIVING = "outliving"
+_USERS = "users "
+_SEARCHED = "at_search_"
 _NAMED = ("requests/", holds.HELD_OBJECTS, _EVENTS)
 # What makes an id another one where it stands beside it.
 _OF_AN_ID = r"[\w.:@+-]"
-_OUTLIVING = "outliving"
-_SEARCHED = "at_search_"
 
 sqs = boto3.client("sqs")
 
@@ -314,10 +315,14 @@ def _erase_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
             requests_table.delete(record["request_key"])
         return len(records)
 
-    progress = _walk(case, position, hurry, page)
-    if not progress.done:
-        return progress
-    count, after = progress.count, None
+    count, after = 0, None
+    if position and position.startswith(_USERS):
+        after = position.removeprefix(_USERS)
+    else:
+        progress = _walk(case, position, hurry, page)
+        if not progress.done:
+            return progress
+        count = progress.count
     while True:
         # Where somebody else is the subject, the request is theirs, and only its user is forgotten.
         records, after = requests_table.of_subject(case.ref, "user-index", after, PAGE)
@@ -329,6 +334,8 @@ def _erase_requests(case: Case, position: str | None, hurry: Hurry) -> Progress:
                 count += 1
         if after is None:
             return Progress(count)
+        if hurry():
+            return Progress(count, False, f"{_USERS}{after}")
 
 
 def _is_held(record: dict) -> bool:

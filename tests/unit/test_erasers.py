@@ -141,6 +141,23 @@ def test_a_user_is_taken_out_of_requests_about_somebody_else(record, case, reque
     assert found("RequestsTable", case) == 0
 
 
+def test_a_user_of_many_requests_about_others_is_forgotten_in_as_many_calls_as_it_takes(record, case):
+    ana = subject_keys.subject_ref("acme", "ana")
+    for number in range(2 * erasers.PAGE + 1):
+        record(f"r-{number}", "ben", user_id="ana", user_ref=ana)
+
+    counts = []
+    while True:
+        progress = erasers.erase("RequestsTable", case(), lambda: True)
+        erasures_table.advance(ERASURE, "RequestsTable", progress.position, progress.count)
+        counts.append(progress.count)
+        if progress.done:
+            break
+
+    assert counts == [erasers.PAGE, erasers.PAGE, 1]
+    assert found("RequestsTable", case) == 0
+
+
 def test_a_request_under_somebody_else_s_legal_hold_stays_as_it_is_and_is_told_of(record, case):
     ana, ben = (subject_keys.subject_ref("acme", name) for name in ("ana", "ben"))
     record("r-1", "ben", user_id="ana", user_ref=ana, session_id="s-1")
