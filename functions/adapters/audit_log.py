@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import boto3
 from botocore.exceptions import ClientError
 
-from adapters.dynamodb import client as dynamodb
-from adapters.dynamodb import get, update
+from adapters.dynamodb import get, update, updated
 from domain.audit_chain import RECORDS, Digest, Head, digest_name, open_digest, pack, seal, signed_message
 
 # Of an index that holds no counter, so that the stream's filter lets nothing of it through.
@@ -44,11 +43,8 @@ def move_head(head: Head) -> None:
         {"control_key": HEAD},
         "attribute_not_exists(#number) OR #number < :number",
         set={"number": head.number, "sha256": head.sha256},
-    )["Update"]
-    try:
-        dynamodb.update_item(**action)
-    except dynamodb.exceptions.ConditionalCheckFailedException:
-        pass
+    )
+    updated(action)
 
 
 def find_digest(number: int) -> tuple[Digest, Head] | None:

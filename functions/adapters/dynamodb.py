@@ -83,6 +83,15 @@ def update(
     return {"Update": action}
 
 
+def updated(action: dict) -> bool:
+    """Carry out an Update action by itself; False where its condition did not hold."""
+    try:
+        client.update_item(**action["Update"])
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
 def put(table: str, item: dict, key_name: str) -> dict:
     """A Put action, of an item that must be new."""
     return {

@@ -72,15 +72,8 @@ def change(erasure_id: str, remove: tuple[str, ...] = (), **values: object) -> N
 
 
 def _change(erasure_id: str, remove: tuple[str, ...] = (), **values: object) -> dict:
-    action = update(
-        _table(),
-        {"control_key": f"erasure#{erasure_id}"},
-        "attribute_exists(control_key)",
-        set=values,
-        remove=remove,
-    )
-    action["Update"].pop("ReturnValuesOnConditionCheckFailure")
-    return action
+    key = {"control_key": f"erasure#{erasure_id}"}
+    return update(_table(), key, "attribute_exists(control_key)", set=values, remove=remove)
 
 
 def advance(erasure_id: str, store: str, position: str | None, erased: int) -> None:

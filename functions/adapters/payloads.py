@@ -100,8 +100,7 @@ def get(key: str) -> bytes:
 
 def listed(prefix: str, after: str = "", limit: int = MOST_LISTED) -> list[str]:
     """Names of objects, in order, behind one of them."""
-    found = client.list_objects_v2(Bucket=os.environ["PAYLOAD_BUCKET"], Prefix=prefix, StartAfter=after, MaxKeys=limit)
-    return [one["Key"] for one in found.get("Contents", [])]
+    return [name for name, _ in page(prefix, after, limit)[0]]
 
 
 def folders(prefix: str) -> list[str]:
@@ -112,12 +111,12 @@ def folders(prefix: str) -> list[str]:
     return [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ())]
 
 
-def page(prefix: str, after: str) -> tuple[list[tuple[str, float]], str]:
+def page(prefix: str, after: str, limit: int = MOST_LISTED) -> tuple[list[tuple[str, float]], str]:
     """Names behind one, each with when it was put, and the last of them if there are more."""
     start = {"StartAfter": after} if after else {}
-    listed = client.list_objects_v2(Bucket=os.environ["PAYLOAD_BUCKET"], Prefix=prefix, **start)
-    found = [(each["Key"], each["LastModified"].timestamp()) for each in listed.get("Contents", ())]
-    return found, found[-1][0] if listed["IsTruncated"] else ""
+    found = client.list_objects_v2(Bucket=os.environ["PAYLOAD_BUCKET"], Prefix=prefix, MaxKeys=limit, **start)
+    names = [(each["Key"], each["LastModified"].timestamp()) for each in found.get("Contents", ())]
+    return names, names[-1][0] if found["IsTruncated"] else ""
 
 
 def delete(keys: list[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from functools import partial
 
 from adapters import payloads, subject_keys
 from adapters.clock import iso
-from adapters.dynamodb import ConditionFailed, client, get, get_many, put, transact, update
+from adapters.dynamodb import ConditionFailed, client, get, get_many, put, transact, update, updated
 from adapters.paging import merged_page
 from adapters.subject_keys import SubjectKey
 from domain.errors import TableContended
@@ -310,12 +310,8 @@ def forget_user(request_key: str) -> None:
         {"request_key": request_key},
         "attribute_exists(request_key) AND attribute_not_exists(held_expires_at)",
         remove=("user_id", "user_ref", "session_id"),
-    )["Update"]
-    action.pop("ReturnValuesOnConditionCheckFailure")
-    try:
-        client.update_item(**action)
-    except client.exceptions.ConditionalCheckFailedException:
-        pass  # meanwhile erased, with the person it is about, or held
+    )
+    updated(action)  # or else it is erased meanwhile, with the person it is about, or held
 
 
 def delete(request_key: str) -> None:

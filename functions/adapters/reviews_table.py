@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from adapters import payloads, quality_table, requests_table, subject_keys
 from adapters.clock import epoch, iso
-from adapters.dynamodb import ConditionFailed, client, get, get_many, transact, update
+from adapters.dynamodb import ConditionFailed, client, get, get_many, transact, update, updated
 from adapters.requests_table import DAY_SECONDS, LAST
 from adapters.subject_keys import SubjectKey
 from domain import holds
@@ -76,10 +76,8 @@ def _write(review_id: str, review: dict | None, changed: Change, others: tuple[d
     if others:
         transact([action, *others])
         return
-    try:
-        client.update_item(**action["Update"])
-    except client.exceptions.ConditionalCheckFailedException as error:
-        raise ConditionFailed(0, None) from error
+    if not updated(action):
+        raise ConditionFailed(0, None)
 
 
 def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request: dict, now: float) -> dict:

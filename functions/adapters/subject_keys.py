@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters import clock
 from adapters.clock import iso
-from adapters.dynamodb import ATTEMPTS, client, get, get_many, put, update
+from adapters.dynamodb import ATTEMPTS, client, get, get_many, put, update, updated
 from domain.errors import SubjectClosed, SubjectErased, SubjectHeld, TableContended
 
 KEY_BYTES = 32
@@ -249,21 +249,28 @@ def is_being_erased(item: dict) -> bool:
 def hold(ref: str, tenant: str, by: str, reason: str, now: float) -> dict:
     """Hold a subject's data: neither retention nor erasure may take it. Gives the item; one with a hold keeps it."""
     _, item = create(ref, tenant, now)
-    action = update(
-        _table(),
-        {"subject_ref": ref},
-        set={"hold": {"by": by, "reason": reason, "at": iso(now)}, "held": "HELD", "tenant": tenant},
-        add={"version": 1},
-    )["Update"]
-    # A subject may be held before anything of theirs came: then it gets its key now.
-    action["UpdateExpression"] = action["UpdateExpression"].replace(
-        "SET ", "SET #wrapped_key = if_not_exists(#wrapped_key, :key), #created_at = if_not_exists(#created_at, :now), "
-    )
-    action["ExpressionAttributeNames"] |= {"#wrapped_key": "wrapped_key", "#created_at": "created_at"}
-    action["ExpressionAttributeValues"] |= {":key": item["wrapped_key"], ":now": iso(now)}
-    action["ConditionExpression"] = "attribute_not_exists(#hold) AND attribute_not_exists(erasure)"
     try:
-        return client.update_item(**action, ReturnValues="ALL_NEW")["Attributes"]
+        return client.update_item(
+            TableName=_table(),
+            Key={"subject_ref": ref},
+            # A subject may be held before anything of theirs came: then it gets its key now.
+            UpdateExpression=(
+                "SET #hold = :hold, #held = :held, #tenant = :tenant, "
+                "wrapped_key = if_not_exists(wrapped_key, :key), created_at = if_not_exists(created_at, :now) "
+                "ADD #version :one"
+            ),
+            ConditionExpression="attribute_not_exists(#hold) AND attribute_not_exists(erasure)",
+            ExpressionAttributeNames={f"#{name}": name for name in ("hold", "held", "tenant", "version")},
+            ExpressionAttributeValues={
+                ":hold": {"by": by, "reason": reason, "at": iso(now)},
+                ":held": "HELD",
+                ":tenant": tenant,
+                ":key": item["wrapped_key"],
+                ":now": iso(now),
+                ":one": 1,
+            },
+            ReturnValues="ALL_NEW",
+        )["Attributes"]
     except client.exceptions.ConditionalCheckFailedException:
         return find(ref) or {}
 
@@ -308,13 +315,8 @@ def lift(ref: str, hold: dict) -> bool:
         set={"last_hold": hold},
         remove=("hold", "held"),
         add={"version": 1},
-    )["Update"]
-    action.pop("ReturnValuesOnConditionCheckFailure", None)
-    try:
-        client.update_item(**action)
-    except client.exceptions.ConditionalCheckFailedException:
-        return False
-    return True
+    )
+    return updated(action)
 
 
 def held() -> list[dict]:

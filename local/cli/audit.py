@@ -17,7 +17,7 @@ import typer
 
 from local.cli import render
 from local.cli.exits import Exit, Problem, command
-from local.cli.target import ROOT, EndpointOption, JsonOption, StackOption, Target, import_rules, reach
+from local.cli.target import ROOT, EndpointOption, FunctionFailed, JsonOption, StackOption, Target, import_rules, reach
 
 READERS = 16
 DAY, HOUR = 86_400, 3600
@@ -154,10 +154,10 @@ def seal(as_json: JsonOption = False, stack: StackOption = None, endpoint: Endpo
     bulwark audit seal
     """
     target = reach(stack, endpoint)
-    answer = target.client("lambda").invoke(FunctionName=target.outputs["WriteDigestFunctionName"], Payload=b"{}")
-    said = json.loads(answer["Payload"].read() or b"null")
-    if answer.get("FunctionError"):
-        raise Problem(f"WriteDigest failed: {said.get('errorType')}: {said.get('errorMessage')}")
+    try:
+        said = target.invoke(target.outputs["WriteDigestFunctionName"], {})
+    except FunctionFailed as failed:
+        raise Problem(f"WriteDigest failed: {failed}") from failed
     render.print_json(said) if as_json else render.say(f"Sealed. Head: {said['number']}:{said['sha256']}")
 
 

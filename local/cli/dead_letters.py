@@ -13,7 +13,7 @@ import typer
 from local.cli import render
 from local.cli.exits import Problem, command
 from local.cli.records import plain
-from local.cli.target import EndpointOption, JsonOption, StackOption, Target, reach
+from local.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, reach
 
 MAX_INPUT_BYTES = 262_144  # of StartExecution
 MAX_PAYLOAD_BYTES = 5_000_000  # Lambda takes 6 MB in one invocation
@@ -187,12 +187,10 @@ def _start(target: Target, event: dict) -> str:
 
 
 def _erase(target: Target, event: dict) -> str:
-    answer = target.client("lambda").invoke(
-        FunctionName=target.outputs["RequestErasureFunctionName"], Payload=json.dumps(event).encode()
-    )
-    said = json.loads(answer["Payload"].read() or b"null")
-    if answer.get("FunctionError"):
-        raise NotReplayed(f"RequestErasure failed: {said.get('errorType')}")
+    try:
+        said = target.invoke(target.outputs["RequestErasureFunctionName"], event)
+    except FunctionFailed as failed:
+        raise NotReplayed(f"RequestErasure failed: {failed.kind}") from failed
     if not said["erasure_id"]:
         raise NotReplayed(f"refused: {said['refused']}")
     return f"on its way as {said['erasure_id']}"
@@ -327,9 +325,9 @@ def _record(target: Target, payload: dict) -> str:
 
 
 def _invoke(target: Target, name: str, payload: dict) -> None:
-    answer = target.client("lambda").invoke(FunctionName=name, Payload=json.dumps(payload).encode())
-    said = json.loads(answer["Payload"].read() or b"null") or {}
-    if answer.get("FunctionError"):
-        raise NotReplayed(f"{name} failed: {said.get('errorType')}: {said.get('errorMessage')}")
+    try:
+        said = target.invoke(name, payload) or {}
+    except FunctionFailed as failed:
+        raise NotReplayed(f"{name} failed: {failed}") from failed
     if said.get("batchItemFailures"):
         raise NotReplayed(f"{name} could not take it now; its log says why")

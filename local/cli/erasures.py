@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from local.cli import render
 from local.cli.exits import Exit, Problem, command
 from local.cli.records import plain
-from local.cli.target import EndpointOption, JsonOption, StackOption, Target, import_rules, reach
+from local.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, import_rules, reach
 
 POLL_SECONDS = 0.3
 REAPPLIED = "RESTORED"
@@ -220,12 +220,10 @@ def fault_of(target: Target, text: str) -> str | None:
 
 
 def _request(target: Target, event: dict) -> str:
-    answer = target.client("lambda").invoke(
-        FunctionName=target.outputs["RequestErasureFunctionName"], Payload=json.dumps(event).encode()
-    )
-    said = json.loads(answer["Payload"].read() or b"null")
-    if answer.get("FunctionError"):
-        raise Problem(f"The erasure could not be asked for: {said.get('errorType')}; the functions' log says why.")
+    try:
+        said = target.invoke(target.outputs["RequestErasureFunctionName"], event)
+    except FunctionFailed as failed:
+        raise Problem(f"The erasure could not be asked for: {failed.kind}; the functions' log says why.") from failed
     if not said["erasure_id"]:
         raise Problem(f"Refused: {said['refused']}", code=Exit.REFUSED)
     return said["erasure_id"]

@@ -9,7 +9,7 @@ import typer
 
 from local.cli import render
 from local.cli.exits import Exit, Problem, command
-from local.cli.target import EndpointOption, JsonOption, StackOption, Target, reach
+from local.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, reach
 
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT")]
 SubjectArgument = Annotated[str, typer.Argument(metavar="SUBJECT", help="The subject_id, or the user_id without one.")]
@@ -180,14 +180,12 @@ def _go_through(target: Target, output: str, tenant: str, subject: str, reason: 
     """Call a function of legal holds until it is done; gives its last answer, with the counts of all."""
     event = {"tenant": tenant, "subject_id": subject, "reason": reason, "by": _who(target), "cursor": ""}
     counts = {"records": 0, "changed": 0, "lost": 0}
-    client = target.client("lambda")
     with render.Waiting("Going through the subject's records", quiet) as waiting:
         while True:
-            answer = client.invoke(FunctionName=target.outputs[output], Payload=json.dumps(event).encode())
-            told = json.loads(answer["Payload"].read())
-            if "FunctionError" in answer:
-                said = f"{told.get('errorType')}: {told.get('errorMessage')}"
-                raise Problem(f"It was interrupted ({said}).", "Run the same command again: it goes on.")
+            try:
+                told = target.invoke(target.outputs[output], event)
+            except FunctionFailed as failed:
+                raise Problem(f"It was interrupted ({failed}).", "Run the same command again: it goes on.") from failed
             if told["standing"] in _REFUSED:
                 raise Problem(_REFUSED[told["standing"]], code=Exit.REFUSED)
             counts = {name: counts[name] + told[name] for name in counts}

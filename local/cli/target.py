@@ -43,6 +43,14 @@ def import_rules() -> None:
         sys.path.insert(0, functions)
 
 
+class FunctionFailed(Exception):
+    """A function raised something: its name is `kind`, and the text says it with its message."""
+
+    def __init__(self, said: dict):
+        super().__init__(f"{said.get('errorType')}: {said.get('errorMessage')}")
+        self.kind = said.get("errorType")
+
+
 class Target:
     """The stack's outputs, clients of its services, and its HTTP API."""
 
@@ -57,6 +65,14 @@ class Target:
     def client(self, service: str) -> Any:
         with self._making:
             return self._clients(service)
+
+    def invoke(self, function: str, event: dict) -> Any:
+        """Call a function and wait for what it returns; raises FunctionFailed."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        said = json.loads(answer["Payload"].read() or b"null")
+        if answer.get("FunctionError"):
+            raise FunctionFailed(said or {})
+        return said
 
     def sign_in(self, role: str) -> "Api":
         """The HTTP API as a local user of a role, or as the user that the environment or a prompt names."""

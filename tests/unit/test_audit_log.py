@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters import audit_log
+from adapters import audit_log, dynamodb
 from audit import write_digest
 from domain.audit_chain import Head, digest_name, hour_of, open_digest, pack, seal, signed_message
 from local.cli import audit as cli
@@ -448,7 +448,7 @@ def test_a_death_between_any_two_calls_leaves_a_log_that_verifies(
 
         monkeypatch.setattr(client, "_make_api_call", call)
 
-    for client in (audit_log.s3, audit_log.kms, audit_log.dynamodb):
+    for client in (audit_log.s3, audit_log.kms, dynamodb.client):
         dying(client)
     for step in (lambda: record(2, 3), digest):
         try:
