@@ -146,7 +146,7 @@ def tamper(log: dict[str, bytes], key: bytes, changes: int) -> dict:
     """Change a byte in any file, so many times; gives how often it was found, and named with its line."""
     from audit_files import verified
 
-    from domain.audit_chain import DIGESTS, Broken, unpack
+    from domain.governance.audit_chain import DIGESTS, Broken, unpack
 
     chance, names, found, located = random.Random(4711), sorted(log), 0, 0
     digests = {name: data for name, data in log.items() if name.startswith(DIGESTS)}

@@ -27,10 +27,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "functions"))
 
-from domain.answers import Answer
-from domain.confidence import NEUTRAL, confidence_of, query_signals, signals_of
+from domain.inference.answers import Answer
+from domain.inference.confidence import NEUTRAL, confidence_of, query_signals, signals_of
 from domain.policy import ConfidenceScore
-from domain.review_quality import binomial_at_most
+from domain.reviews.review_quality import binomial_at_most
 
 DATA = ROOT / "../shared/data/halueval/general.jsonl"
 POLICY = ROOT / "policies/runtime.json"

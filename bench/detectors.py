@@ -1,4 +1,4 @@
-"""Measures the detector of domain/rarity.py on labelled series of the Numenta Anomaly Benchmark.
+"""Measures the detector of domain/incidents/rarity.py on labelled series of the Numenta Anomaly Benchmark.
 
 python bench/detectors.py [--data ../shared/data/nab_dev]
 
@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT / "functions"))
 sys.path.insert(0, str(ROOT))
 
 from bench.nab import Result, Series, normalise, probation_of, read_corpus, score_alarms
-from domain.rarity import Rarity, Settings
+from domain.incidents.rarity import Rarity, Settings
 
 DATA = ROOT.parent / "shared" / "data" / "nab_dev"
 TARGET = 62

@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
-from local import cloud as embedded
+from bulwark.local import cloud as embedded
 
 CANARY = re.compile(r"cnry[0-9a-f]{16}")
 PATIENCE_SECONDS = 900
@@ -341,8 +341,8 @@ def seal(bench: Bench) -> str:
 
 def audit_verifies(bench: Bench, head: str) -> dict:
     """Whether the log is as it was written, the head of before the erasures included, and of how many records."""
-    from local.cli import audit
-    from local.cli.target import started
+    from bulwark.cli import audit
+    from bulwark.cli.target import started
 
     seal(bench)
     found = audit.check(started(bench.cloud), heads=[head])

@@ -33,10 +33,10 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 from fault_scenarios import Scenario, World, campaign
 
-from domain import detectors, incidents, mitigation
-from domain.detectors import DetectorSettings, Minute
-from domain.incidents import ChangeKind, Incident, IncidentSettings
-from domain.mitigation import NORMAL, Mitigation, MitigationSettings, Phase
+from domain.incidents import detectors, incidents, mitigation
+from domain.incidents.detectors import DetectorSettings, Minute
+from domain.incidents.incidents import ChangeKind, Incident, IncidentSettings
+from domain.incidents.mitigation import NORMAL, Mitigation, MitigationSettings, Phase
 
 POLICY = ROOT / "policies/runtime.json"
 MONDAY = 4 * 86_400 + 2975 * 7 * 86_400  # a Monday's midnight, for hours of the day to be right

@@ -33,8 +33,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
 
 from soak import Announcements, policy
 
-from local import cloud as embedded
-from local.functions import specification
+from bulwark.local import cloud as embedded
+from bulwark.local.functions import specification
 
 BATCH = 10
 TARGET_CPU_MS, TARGET_CALLS, TARGET_KEY_CALLS = 1.1, 6, 0.1

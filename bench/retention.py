@@ -25,8 +25,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
 from moto.dynamodb.models import dynamodb_backends
 
-from local import cloud as embedded
-from local.clients import ACCOUNT, REGION
+from bulwark.local import cloud as embedded
+from bulwark.local.clients import ACCOUNT, REGION
 
 SIZES = (1_000, 10_000, 100_000)
 PATIENCE_SECONDS = 1800

@@ -27,8 +27,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
 
 from soak import Announcements, records
 
-from local import cloud as embedded
-from local.users import LocalUser, create_users, sign_in
+from bulwark.local import cloud as embedded
+from bulwark.local.users import LocalUser, create_users, sign_in
 
 PATIENCE_SECONDS = 600
 TWICE_SHARE = 0.3
@@ -148,8 +148,9 @@ def first_page_reads(cloud: embedded.Cloud, size: int) -> int:
         "REVIEWS_TABLE": cloud.outputs["ReviewsTable"],
     }
     os.environ |= environment
-    from adapters import dynamodb, review_queues
-    from domain.callers import Caller
+    from adapters import dynamodb
+    from adapters.reviews import review_queues
+    from domain.api.callers import Caller
     from domain.policy import Policy
 
     fill(cloud, size)

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from local import cloud as embedded
+from bulwark.local import cloud as embedded
 
 MODEL_FAILURE_SHARE = 0.05
 HELD_SHARE = 0.1

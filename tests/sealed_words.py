@@ -8,7 +8,7 @@ import pytest
 
 from adapters import subject_keys
 from adapters.subject_keys import SubjectKey
-from local.cloud import Cloud
+from bulwark.local.cloud import Cloud
 
 
 def key_of(cloud: Cloud, subject_ref: str) -> SubjectKey:

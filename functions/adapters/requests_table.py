@@ -13,7 +13,7 @@ from adapters.dynamodb import ConditionFailed, client, get, get_many, put, trans
 from adapters.paging import merged_page
 from adapters.subject_keys import SubjectKey
 from domain.errors import TableContended
-from domain.limits import LimitShard
+from domain.inference.limits import LimitShard
 from domain.policy import Policy, UseCase
 from domain.requests import Reason, Request, RequestRefused, Status
 

@@ -2,13 +2,15 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import audit_notes, incidents_table, operator_tokens, workflows
+from adapters import workflows
+from adapters.api.http import Refused, answers, body_of, respond
 from adapters.clock import now
-from adapters.http import Refused, answers, body_of, respond
-from adapters.incident_view import visible_case
-from domain.callers import Caller
+from adapters.governance import audit_notes
+from adapters.incidents import incidents_table, operator_tokens
+from adapters.incidents.incident_view import visible_case
+from domain.api.callers import Caller
 from domain.errors import Overtaken
-from domain.mitigation import Answer
+from domain.incidents.mitigation import Answer
 from domain.requests import check_text, invalid
 
 MOST_REASON = 500

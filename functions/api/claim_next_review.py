@@ -2,12 +2,13 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import policy, review_queues
+from adapters import policy
+from adapters.api.http import Refused, answers, body_of, respond
 from adapters.clock import now
-from adapters.http import Refused, answers, body_of, respond
-from adapters.review_claims import claim
-from adapters.review_view import summary_of
-from domain.callers import Caller
+from adapters.reviews import review_queues
+from adapters.reviews.review_claims import claim
+from adapters.reviews.review_view import summary_of
+from domain.api.callers import Caller
 from domain.requests import invalid
 
 # So many others may be at the same queue at once; who finds them all ahead looks further.

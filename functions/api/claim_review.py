@@ -2,11 +2,11 @@
 
 from aws_lambda_powertools import Logger
 
+from adapters.api.http import answers, respond
 from adapters.clock import now
-from adapters.http import answers, respond
-from adapters.review_claims import claim
-from adapters.review_view import summary_of, visible_review
-from domain.callers import Caller
+from adapters.reviews.review_claims import claim
+from adapters.reviews.review_view import summary_of, visible_review
+from domain.api.callers import Caller
 
 logger = Logger()
 

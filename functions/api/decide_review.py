@@ -2,13 +2,14 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import reviews_table, subject_keys, workflows
+from adapters import subject_keys, workflows
+from adapters.api.http import Refused, answers, body_of, respond
 from adapters.clock import now
-from adapters.http import Refused, answers, body_of, respond
-from adapters.review_view import summary_of, visible_review
-from domain.callers import Caller
+from adapters.reviews import reviews_table
+from adapters.reviews.review_view import summary_of, visible_review
+from domain.api.callers import Caller
 from domain.requests import check_text, invalid
-from domain.reviews import DecisionInvalid, Next, ReviewConflict, ReviewDecision, read_decision
+from domain.reviews.reviews import DecisionInvalid, Next, ReviewConflict, ReviewDecision, read_decision
 
 logger = Logger()
 

@@ -2,14 +2,14 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import users
+from adapters.api import users
+from adapters.api.http import Refused, answers, body_of, respond
 from adapters.clock import now
-from adapters.http import Refused, answers, body_of, respond
-from adapters.review_claims import hand_over
-from adapters.review_view import summary_of, visible_review
-from domain.callers import Caller
+from adapters.reviews.review_claims import hand_over
+from adapters.reviews.review_view import summary_of, visible_review
+from domain.api.callers import Caller
 from domain.requests import invalid
-from domain.reviews import CANNOT_TAKE
+from domain.reviews.reviews import CANNOT_TAKE
 
 logger = Logger()
 

@@ -2,11 +2,12 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import incidents_table, modes_table, policy
-from adapters.http import answers, respond
-from adapters.incident_view import summary_of, use_cases_of
-from adapters.review_queues import places_of
-from domain.callers import Caller
+from adapters import modes_table, policy
+from adapters.api.http import answers, respond
+from adapters.incidents import incidents_table
+from adapters.incidents.incident_view import summary_of, use_cases_of
+from adapters.reviews.review_queues import places_of
+from domain.api.callers import Caller
 
 logger = Logger()
 

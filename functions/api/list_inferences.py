@@ -3,8 +3,8 @@
 from aws_lambda_powertools import Logger
 
 from adapters import policy, requests_table
-from adapters.http import answers, limit_of, position_of, respond
-from domain.callers import Caller, Forbidden
+from adapters.api.http import answers, limit_of, position_of, respond
+from domain.api.callers import Caller, Forbidden
 from domain.requests import Status, invalid
 
 _SHOWN = "request_id tenant use_case status reason decided_by model confidence cost_usd outcome_at".split()

@@ -2,9 +2,10 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import loads_table, policy, review_queues
-from adapters.http import answers, respond
-from domain.callers import Caller
+from adapters import policy
+from adapters.api.http import answers, respond
+from adapters.reviews import loads_table, review_queues
+from domain.api.callers import Caller
 
 _SHOWN = "tenant use_case waiting oldest_at next_due_at drain_seconds sla_seconds gives".split()
 

@@ -2,13 +2,14 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import policy, review_queues
+from adapters import policy
+from adapters.api.http import answers, limit_of, position_of, respond
 from adapters.clock import now
-from adapters.http import answers, limit_of, position_of, respond
-from adapters.review_view import summary_of
-from domain.callers import Caller
+from adapters.reviews import review_queues
+from adapters.reviews.review_view import summary_of
+from domain.api.callers import Caller
 from domain.requests import invalid
-from domain.reviews import Tier
+from domain.reviews.reviews import Tier
 
 logger = Logger()
 

@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import reviews_table
-from adapters.http import answers, limit_of, position_of, respond
-from domain.callers import Caller
+from adapters.api.http import answers, limit_of, position_of, respond
+from adapters.reviews import reviews_table
+from domain.api.callers import Caller
 
 _SHOWN = "tenant use_case request_id tier decision reason_code seconds given_at".split()
 

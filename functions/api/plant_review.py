@@ -7,12 +7,12 @@ import uuid
 from aws_lambda_powertools import Logger
 
 from adapters import policy, requests_table, schemas, subject_keys, workflows
+from adapters.api.http import Refused, answers, body_of, respond
 from adapters.clock import now
-from adapters.http import Refused, answers, body_of, respond
-from domain.callers import Caller
+from domain.api.callers import Caller
 from domain.outcomes import review_id_of
 from domain.requests import check_text, invalid, read_request
-from domain.reviews import Kind, plan_review
+from domain.reviews.reviews import Kind, plan_review
 
 FIELDS = {"tenant", "use_case", "query", "passages", "answer", "request_id"}
 

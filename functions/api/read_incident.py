@@ -3,10 +3,10 @@
 from aws_lambda_powertools import Logger
 
 from adapters import policy
+from adapters.api.http import answers, respond
 from adapters.clock import iso
-from adapters.http import answers, respond
-from adapters.incident_view import summary_of, visible_case
-from domain.callers import Caller
+from adapters.incidents.incident_view import summary_of, visible_case
+from domain.api.callers import Caller
 
 logger = Logger()
 

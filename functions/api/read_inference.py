@@ -3,9 +3,9 @@
 from aws_lambda_powertools import Logger
 
 from adapters import requests_table
-from adapters.http import Refused, answers, respond
-from adapters.inference_view import view_of
-from domain.callers import Caller
+from adapters.api.http import Refused, answers, respond
+from adapters.api.inference_view import view_of
+from domain.api.callers import Caller
 from domain.requests import request_key
 
 logger = Logger()

@@ -4,12 +4,13 @@ import re
 
 from aws_lambda_powertools import Logger
 
-from adapters import policy, quality_table, review_queues
+from adapters import policy
+from adapters.api.http import answers, respond
 from adapters.clock import iso, now
-from adapters.http import answers, respond
-from domain.callers import Caller
+from adapters.reviews import quality_table, review_queues
+from domain.api.callers import Caller
 from domain.requests import invalid
-from domain.review_quality import month_of, person_key, report_on, reviewers_of
+from domain.reviews.review_quality import month_of, person_key, report_on, reviewers_of
 
 logger = Logger()
 

@@ -2,12 +2,12 @@
 
 from aws_lambda_powertools import Logger
 
-from adapters import audit_notes
+from adapters.api.http import answers, respond
 from adapters.clock import now
-from adapters.http import answers, respond
-from adapters.review_view import item_of, visible_review
-from domain.callers import Caller
-from domain.reviews import Tier
+from adapters.governance import audit_notes
+from adapters.reviews.review_view import item_of, visible_review
+from domain.api.callers import Caller
+from domain.reviews.reviews import Tier
 
 logger = Logger()
 

@@ -6,10 +6,10 @@ import uuid
 from aws_lambda_powertools import Logger
 
 from adapters import payloads, requests_table, schemas, workflows
-from adapters.http import Refused, answers, body_of, respond
-from adapters.inference_view import http_status_of, view_of
-from domain.callers import Caller
-from domain.prompts import MAX_RENDERED_BYTES
+from adapters.api.http import Refused, answers, body_of, respond
+from adapters.api.inference_view import http_status_of, view_of
+from domain.api.callers import Caller
+from domain.inference.prompts import MAX_RENDERED_BYTES
 from domain.requests import check_text, invalid, request_key
 
 # Proven by the token, so a body that brings them is refused rather than ignored.

@@ -5,10 +5,10 @@ import os
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import audit_log
 from adapters.clock import epoch, iso, now
-from domain.audit import CONTROL, REQUESTS, REVIEWS
-from domain.audit_chain import Digest, Head, hour_of
+from adapters.governance import audit_log
+from domain.governance.audit import CONTROL, REQUESTS, REVIEWS
+from domain.governance.audit_chain import Digest, Head, hour_of
 
 HOUR = 3600
 # Larger ones would be slow to read; the rest has the next one.

@@ -9,7 +9,7 @@ from pathlib import Path
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import desk_settings
+from adapters.desk import desk_settings
 
 TYPES = {
     "html": "text/html; charset=utf-8",

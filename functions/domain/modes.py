@@ -8,7 +8,7 @@ from domain.policy import Model, UseCase
 
 
 class Mode(StrEnum):
-    """In the order of strictness: of several the last one holds. Also the rungs of domain/mitigation.py."""
+    """In the order of strictness: of several the last one holds. Also the rungs of domain/incidents/mitigation.py."""
 
     NORMAL = "normal"
     ASK_LESS = "ask_less"  # answers of a little less confidence are released

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.answers import Answer
+from domain.inference.answers import Answer
 from domain.policy import UseCase
 from domain.requests import Reason, Status
 

@@ -129,7 +129,9 @@ class Policy:
     use_cases: dict[str, UseCase]
     request_deadline_seconds: int
     retention: Retention
-    incidents: dict  # the settings of domain/detectors.py, incidents.py and mitigation.py, read where they are used
+    incidents: (
+        dict  # the settings of domain/incidents/detectors.py, incidents.py and mitigation.py, read where they are used
+    )
 
     @classmethod
     def from_json(cls, raw: dict) -> "Policy":

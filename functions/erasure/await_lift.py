@@ -3,7 +3,8 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import erasures_table, subject_keys, workflows
+from adapters import subject_keys, workflows
+from adapters.governance import erasures_table
 
 logger = Logger()
 

@@ -3,10 +3,11 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import audit_notes, bus, erasures_table, subject_keys
+from adapters import bus, subject_keys
 from adapters.clock import iso, now
-from domain.erasures import ErasureStatus
+from adapters.governance import audit_notes, erasures_table
 from domain.errors import SubjectHeld
+from domain.governance.erasures import ErasureStatus
 
 logger = Logger()
 

@@ -3,8 +3,9 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import erasures_table, subject_keys
+from adapters import subject_keys
 from adapters.clock import iso, now
+from adapters.governance import erasures_table
 from domain.errors import SubjectHeld
 
 logger = Logger()

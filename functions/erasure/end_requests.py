@@ -3,8 +3,8 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import erasers
 from adapters.clock import epoch, now
+from adapters.governance import erasers
 from domain.stores import ERASED_IN_ORDER
 
 # The inference machine's own timeout: what was admitted so long ago writes nothing any more.

@@ -3,7 +3,7 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import erasers, erasures_table
+from adapters.governance import erasers, erasures_table
 
 # What is left of the function's time when it leaves the rest to its next run.
 RESERVE_MILLISECONDS = 15_000

@@ -3,9 +3,10 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import audit_notes, bus, erasures_table, receipts
+from adapters import bus
 from adapters.clock import now
-from domain.erasures import ErasureStatus, receipt_of
+from adapters.governance import audit_notes, erasures_table, receipts
+from domain.governance.erasures import ErasureStatus, receipt_of
 
 logger = Logger()
 

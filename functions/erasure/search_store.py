@@ -3,7 +3,7 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import erasers, erasures_table
+from adapters.governance import erasers, erasures_table
 
 RESERVE_MILLISECONDS = 15_000
 

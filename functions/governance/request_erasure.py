@@ -5,8 +5,9 @@ import uuid
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import audit_notes, bus, erasers, erasures_table, policy, schemas, subject_keys, workflows
+from adapters import bus, policy, schemas, subject_keys, workflows
 from adapters.clock import now
+from adapters.governance import audit_notes, erasers, erasures_table
 from adapters.schemas import SchemaViolated
 
 logger = Logger()

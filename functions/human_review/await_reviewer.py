@@ -3,9 +3,10 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import requests_table, reviews_table, workflows
+from adapters import requests_table, workflows
 from adapters.clock import now
-from domain.reviews import MovedOn
+from adapters.reviews import reviews_table
+from domain.reviews.reviews import MovedOn
 
 logger = Logger()
 

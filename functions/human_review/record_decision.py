@@ -3,9 +3,9 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import reviews_table
 from adapters.clock import now
-from domain.reviews import Next, ReviewStatus
+from adapters.reviews import reviews_table
+from domain.reviews.reviews import Next, ReviewStatus
 
 logger = Logger()
 

@@ -3,24 +3,17 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import (
-    audit_notes,
-    bus,
-    incidents_table,
-    maintenance_table,
-    mitigations,
-    modes_table,
-    policy,
-    release,
-    signals,
-)
+from adapters import bus, modes_table, policy
 from adapters.clock import iso, now
-from adapters.incidents_table import Case, Watch
-from domain import audit, detectors, incidents, mitigation
-from domain.detectors import MINUTE, SIGNALS, DetectorSettings, Finding
+from adapters.governance import audit_notes
+from adapters.incidents import incidents_table, maintenance_table, mitigations, release, signals
+from adapters.incidents.incidents_table import Case, Watch
 from domain.errors import Overtaken
-from domain.incidents import Incident, IncidentChange, IncidentSettings
-from domain.mitigation import DISTURBS, MitigationSettings, Phase
+from domain.governance import audit
+from domain.incidents import detectors, incidents, mitigation
+from domain.incidents.detectors import MINUTE, SIGNALS, DetectorSettings, Finding
+from domain.incidents.incidents import Incident, IncidentChange, IncidentSettings
+from domain.incidents.mitigation import DISTURBS, MitigationSettings, Phase
 from domain.modes import ANY_TENANT, Mode
 from domain.policy import SYSTEM, Policy
 

@@ -3,8 +3,8 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import operator_tokens
 from adapters.clock import now
+from adapters.incidents import operator_tokens
 
 logger = Logger()
 

@@ -3,10 +3,11 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import incidents_table, mitigations, policy, signals
+from adapters import policy
 from adapters.clock import now
-from adapters.incidents_table import Case
-from domain.mitigation import Answer, Mitigation, MitigationSettings, Phase, step
+from adapters.incidents import incidents_table, mitigations, signals
+from adapters.incidents.incidents_table import Case
+from domain.incidents.mitigation import Answer, Mitigation, MitigationSettings, Phase, step
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 1, 300
 # Rows of this long before the step's own time may still have to be weighed.

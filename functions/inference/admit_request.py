@@ -5,17 +5,18 @@ import json
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import answers_table, modes_table, payloads, policy, requests_table, schemas, subject_keys
+from adapters import modes_table, payloads, policy, requests_table, schemas, subject_keys
 from adapters.clock import iso, now
+from adapters.inference import answers_table
 from adapters.payloads import PayloadGone
 from adapters.requests_table import Claim, LimitReached
-from domain.answers import answer_key
-from domain.confidence import query_signals
 from domain.errors import CallHeldBack, SubjectClosed, SubjectErased
-from domain.limits import seconds_to_next_minute, shards_for
+from domain.inference.answers import answer_key
+from domain.inference.confidence import query_signals
+from domain.inference.limits import seconds_to_next_minute, shards_for
+from domain.inference.prompts import MAX_RENDERED_BYTES, fits, render
 from domain.modes import REVIEW_LOAD, EffectiveMode, Mode, degraded
 from domain.policy import Policy, Tenant, UseCase
-from domain.prompts import MAX_RENDERED_BYTES, fits, render
 from domain.requests import (
     Reason,
     Request,

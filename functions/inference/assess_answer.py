@@ -9,12 +9,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters import payloads, policy, requests_table, subject_keys
 from adapters.clock import iso, now
 from adapters.requests_table import REVIEW_START_SECONDS, decimal
-from domain.answers import Answer, cost_of, cost_of_chain
-from domain.confidence import confidence_of, signals_of
+from domain.inference.answers import Answer, cost_of, cost_of_chain
+from domain.inference.confidence import confidence_of, signals_of
 from domain.modes import NOT_DEGRADED
 from domain.outcomes import judge, review_id_of
 from domain.requests import Status
-from domain.reviews import Kind, kind_of, plan_review
+from domain.reviews.reviews import Kind, kind_of, plan_review
 
 # Nobody who sends requests may foresee which of them are audited.
 chance = SystemRandom().random

@@ -5,8 +5,9 @@ import json
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bedrock, payloads, subject_keys
-from domain.prompts import render
+from adapters import payloads, subject_keys
+from adapters.inference import bedrock
+from domain.inference.prompts import render
 
 logger = Logger()
 

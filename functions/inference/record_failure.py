@@ -5,7 +5,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import policy, requests_table
 from adapters.clock import iso, now
-from domain.answers import cost_of_chain
+from domain.inference.answers import cost_of_chain
 from domain.outcomes import failure_of
 
 logger = Logger()

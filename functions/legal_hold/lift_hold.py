@@ -3,9 +3,10 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import audit_notes, erasures_table, legal_holds, subject_keys
+from adapters import subject_keys
 from adapters.clock import now
-from domain.holds import Standing
+from adapters.governance import audit_notes, erasures_table, legal_holds
+from domain.governance.holds import Standing
 
 # What is left of the function's time when it leaves the rest to the next call.
 RESERVE_MILLISECONDS = 15_000

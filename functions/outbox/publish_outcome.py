@@ -7,12 +7,13 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 
-from adapters import answers_table, bus, dead_letters, measurements, payloads, requests_table, subject_keys
+from adapters import bus, dead_letters, measurements, payloads, requests_table, subject_keys
+from adapters.inference import answers_table
 from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
 from adapters.subject_keys import SubjectKey
 from domain.errors import SubjectErased
-from domain.measures import measures_of
+from domain.incidents.measures import measures_of
 from domain.outcomes import ANNOUNCED, DETAIL_TYPES, announcement_of
 from domain.requests import Reason, Status
 

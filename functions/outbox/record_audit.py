@@ -4,10 +4,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 
-from adapters import audit_log, dead_letters
+from adapters import dead_letters
 from adapters.clock import iso, now
-from domain.audit import CONTROL, REQUESTS, REVIEWS, Change, readable, records_of
-from domain.audit_chain import hour_of
+from adapters.governance import audit_log
+from domain.governance.audit import CONTROL, REQUESTS, REVIEWS, Change, readable, records_of
+from domain.governance.audit_chain import hour_of
 
 _SOURCE_OF_KEY = {"request_key": REQUESTS, "review_id": REVIEWS, "control_key": CONTROL}
 _IMAGES = ("NewImage", "OldImage")

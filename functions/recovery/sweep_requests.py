@@ -3,13 +3,14 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import requests_table, reviews_table, workflows
+from adapters import requests_table, workflows
 from adapters.clock import epoch, iso, now
 from adapters.dynamodb import ConditionFailed, transact
 from adapters.requests_table import REVIEW_START_SECONDS
-from adapters.reviews_table import LAPSE_SECONDS
+from adapters.reviews import reviews_table
+from adapters.reviews.reviews_table import LAPSE_SECONDS
 from domain.requests import Reason, Status
-from domain.reviews import Decision, ReviewStatus
+from domain.reviews.reviews import Decision, ReviewStatus
 
 # What is left of the function's time when it leaves the rest to the next minute's run.
 RESERVE_MILLISECONDS = 10_000

@@ -4,13 +4,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bus, loads_table, measurements, modes_table, policy, quality_table, reviews_table
+from adapters import bus, measurements, modes_table, policy
 from adapters.clock import epoch, iso, now
+from adapters.reviews import loads_table, quality_table, reviews_table
 from domain.modes import REVIEW_LOAD, Mode
 from domain.policy import ReviewRules
-from domain.review_load import Load, measure, sampled
-from domain.review_quality import month_of
-from domain.reviews import Tier, notice_due, queue_name
+from domain.reviews.review_load import Load, measure, sampled
+from domain.reviews.review_quality import month_of
+from domain.reviews.reviews import Tier, notice_due, queue_name
 
 # A mode outlives a few runs that failed, and no more.
 MODE_SECONDS = 300

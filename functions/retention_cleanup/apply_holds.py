@@ -5,8 +5,9 @@ from collections.abc import Callable
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import legal_holds, subject_keys
+from adapters import subject_keys
 from adapters.clock import now
+from adapters.governance import legal_holds
 from domain.errors import HoldChanged
 
 # What is left of the function's time when it leaves the rest to its next turn.

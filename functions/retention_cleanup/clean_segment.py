@@ -3,9 +3,9 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import expired_items, expired_objects
 from adapters.clock import now
-from domain.retention import Deletion, Store, Tally, Unit
+from adapters.governance import expired_items, expired_objects
+from domain.governance.retention import Deletion, Store, Tally, Unit
 
 # What is left of the function's time when it leaves the rest to its next turn.
 RESERVE_MILLISECONDS = 20_000

@@ -3,9 +3,9 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import expired_items, expired_objects
 from adapters.clock import iso, now
-from domain.retention import TABLES, objects_of, segments_of
+from adapters.governance import expired_items, expired_objects
+from domain.governance.retention import TABLES, objects_of, segments_of
 
 logger = Logger()
 

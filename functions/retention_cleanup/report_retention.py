@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import measurements, payloads
 from adapters.clock import iso, now
-from domain.retention import report_of
+from domain.governance.retention import report_of
 
 logger = Logger()
 

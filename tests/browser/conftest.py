@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from workflows.conftest import ROOT, Bulwark, policy_for_tests
 
-from local import cloud as embedded
+from bulwark.local import cloud as embedded
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Without these a browser asks the network for much that is not the page's.

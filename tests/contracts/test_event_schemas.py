@@ -12,11 +12,11 @@ from jsonschema import Draft202012Validator
 from machines import PATHS, ROOT, machine_of
 
 from domain import outcomes
-from domain.incidents import IncidentType
-from domain.mitigation import Phase, Rung
+from domain.incidents.incidents import IncidentType
+from domain.incidents.mitigation import Phase, Rung
 from domain.modes import Mode
 from domain.requests import Reason, Status
-from domain.reviews import _ANNOUNCED, VERDICTS, Next, Tier
+from domain.reviews.reviews import _ANNOUNCED, VERDICTS, Next, Tier
 
 SCHEMAS = sorted(ROOT.glob("events/schemas/*.json"))
 EVENTS = [path.stem for path in SCHEMAS]

@@ -12,7 +12,7 @@ from machines import INVOKES, ROOT, all_states
 FUNCTIONS = ROOT / "functions"
 MODULES = {
     str(path.relative_to(FUNCTIONS).with_suffix("")).replace("/", "."): path
-    for path in sorted(FUNCTIONS.glob("*/*.py"))
+    for path in sorted(FUNCTIONS.rglob("*.py"))
     if path.name != "__init__.py"
 }
 HANDLERS = [name for name in MODULES if name.split(".")[0] not in ("domain", "adapters")]

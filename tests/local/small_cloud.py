@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local import cloud as embedded
+from bulwark.local import cloud as embedded
 
 SMALL = Path(__file__).parent / "fixtures/small/template.yaml"
 

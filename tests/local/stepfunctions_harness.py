@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-import local.stepfunctions
+import bulwark.local.stepfunctions
 
 ROLE = "arn:aws:iam::123456789012:role/machines"
 SCRIPTED = {"lambda", "bedrock-runtime"}
@@ -77,7 +77,7 @@ class Machines:
         self._services = _Server(("127.0.0.1", 0), _Answers)
         self._services.answers = self.answers = {}
         Thread(target=self._services.serve_forever, daemon=True).start()
-        local.stepfunctions.install(self.client)
+        bulwark.local.stepfunctions.install(self.client)
         self.sfn = self.client("stepfunctions")
 
     def __enter__(self) -> "Machines":

@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local import appconfig
+from bulwark.local import appconfig
 
 VALIDATOR = "arn:aws:lambda:us-east-1:123456789012:function:validate"
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-import local.bedrock
+import bulwark.local.bedrock
 
 LITE = "amazon.nova-lite-v1:0"
 SOURCE = "Refunds are paid within 30 days. Damaged items are returned for free. The shop opens at nine."
@@ -35,8 +35,8 @@ def client(endpoint):
 @pytest.fixture
 def emulate():
     def make(scenario=None, **options):
-        emulator = local.bedrock.Emulator(scenario or SURE, **options)
-        local.bedrock.install(emulator)
+        emulator = bulwark.local.bedrock.Emulator(scenario or SURE, **options)
+        bulwark.local.bedrock.install(emulator)
         return emulator
 
     return make
@@ -362,15 +362,15 @@ def test_the_other_servers_errors_are_told_as_bedrocks(emulate, ask, openai_serv
 
 def test_a_scenario_that_makes_no_sense_is_refused_by_name():
     with pytest.raises(ValueError, match="latency"):
-        local.bedrock.Emulator({"models": {LITE: {"latency": 5}}})
+        bulwark.local.bedrock.Emulator({"models": {LITE: {"latency": 5}}})
     with pytest.raises(ValueError, match="skill"):
-        local.bedrock.Emulator({"models": {LITE: {"skill": 7}}})
+        bulwark.local.bedrock.Emulator({"models": {LITE: {"skill": 7}}})
     with pytest.raises(ValueError, match="style"):
-        local.bedrock.Emulator({"models": {LITE: {"style": "baroque"}}})
+        bulwark.local.bedrock.Emulator({"models": {LITE: {"style": "baroque"}}})
 
 
 def test_the_default_scenario_loads_and_prices_every_model():
-    models = local.bedrock.Emulator().scenario.models
+    models = bulwark.local.bedrock.Emulator().scenario.models
 
     assert len(models) >= 3
     assert all(model.price["output_per_1k_usd"] > 0 for model in models.values())

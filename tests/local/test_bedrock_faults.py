@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from local.bedrock import Emulator
-from local.bedrock.errors import BedrockError
-from local.bedrock.faults import Faults
+from bulwark.local.bedrock import Emulator
+from bulwark.local.bedrock.errors import BedrockError
+from bulwark.local.bedrock.faults import Faults
 
 LITE, PRO = "amazon.nova-lite-v1:0", "amazon.nova-pro-v1:0"
 SCENARIO = {

@@ -5,8 +5,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-import local.bedrock
-from local.bedrock.grounding import grounding_score, relevance_score
+import bulwark.local.bedrock
+from bulwark.local.bedrock.grounding import grounding_score, relevance_score
 
 LITE = "amazon.nova-lite-v1:0"
 MESSAGES = {"blockedInputMessaging": "Input stopped.", "blockedOutputsMessaging": "Output stopped."}
@@ -16,7 +16,7 @@ SOURCE = "Refunds are paid within 30 days. Write to help@shop.example for more."
 
 @pytest.fixture
 def client(endpoint):
-    local.bedrock.install(local.bedrock.Emulator({"models": {LITE: {"skill": 1}}}))
+    bulwark.local.bedrock.install(bulwark.local.bedrock.Emulator({"models": {LITE: {"skill": 1}}}))
     credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     config = Config(retries={"total_max_attempts": 1})
     return lambda service: boto3.client(

@@ -14,13 +14,13 @@ import pytest
 from sealed_words import key_of
 from typer.testing import CliRunner, Result
 
-from local.cli import app
-from local.cli.announcements import listening
-from local.cli.dead_letters import _tell_gap
-from local.cli.questions import OWN_QUESTIONS, read_details, read_question
-from local.cli.scoring import Share
-from local.cli.target import ROOT, Target, embedded
-from local.cloud import Cloud, start
+from bulwark.cli import app
+from bulwark.cli.announcements import listening
+from bulwark.cli.dead_letters import _tell_gap
+from bulwark.cli.questions import OWN_QUESTIONS, read_details, read_question
+from bulwark.cli.scoring import Share
+from bulwark.cli.target import ROOT, Target, embedded
+from bulwark.local.cloud import Cloud, start
 
 COMMANDS = (
     "demo up send requests request reviews review plant calibrate incidents incident report-incident outputs faults "
@@ -28,7 +28,7 @@ COMMANDS = (
 ).split()
 AUDIT = ("verify", "search", "seal", "export-key")
 HELD = [["hold", "set"], ["hold", "lift"], ["hold", "list"], ["retention", "run"]]
-BULWARK = [sys.executable, "-c", "from local.cli import main; main()"]
+BULWARK = [sys.executable, "-c", "from bulwark.cli import main; main()"]
 ANSWERED = {"RELEASED", "HELD"}
 
 
@@ -125,7 +125,7 @@ def test_every_command_teaches_by_example_and_says_what_its_exit_codes_mean(comm
 
 def test_help_is_quick_because_nothing_heavy_is_imported_for_it():
     heavy = "{'boto3', 'botocore', 'moto', 'samtranslator'} & set(sys.modules)"
-    code = f"import sys; from local.cli import app; sys.exit(bool({heavy}))"
+    code = f"import sys; from bulwark.cli import app; sys.exit(bool({heavy}))"
 
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 

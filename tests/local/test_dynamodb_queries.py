@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.dynamodb.models import dynamodb_backends
 
-from local import cloud as embedded
-from local.clients import ACCOUNT, REGION
+from bulwark.local import cloud as embedded
+from bulwark.local.clients import ACCOUNT, REGION
 
 TEMPLATE = """
 Resources:

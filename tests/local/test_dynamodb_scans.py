@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from local import cloud as embedded
+from bulwark.local import cloud as embedded
 
 TEMPLATE = """
 Resources:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from small_cloud import drain, eventually, put_event, seen, start_small
 
-from local.events.cron import Cron
-from local.events.input import fill, target_input
-from local.events.schedules import next_firing
+from bulwark.local.events.cron import Cron
+from bulwark.local.events.input import fill, target_input
+from bulwark.local.events.schedules import next_firing
 
 
 @pytest.fixture(scope="module")

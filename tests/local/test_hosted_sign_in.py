@@ -15,9 +15,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from local import hosted_sign_in
-from local.hosted_sign_in import HostedSignIn
-from local.json_web_tokens import JwtAuthorizer, user_pool_keys
+from bulwark.local import hosted_sign_in
+from bulwark.local.hosted_sign_in import HostedSignIn
+from bulwark.local.json_web_tokens import JwtAuthorizer, user_pool_keys
 
 DESK = "https://desk.example/"
 PASSWORD = "correct-Horse-7"

@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from local import http_api
+from bulwark.local import http_api
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:reviews"
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool"

@@ -9,10 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 from small_cloud import drain, put_event, start_small
 
-from local.dynamodb.sizes import ITEM_LIMIT, item_size
-from local.events.delivery import PUT_EVENTS_LIMIT, entry_size
-from local.functions.asynchronous import ASYNC_LIMIT
-from local.functions.host import REQUEST_LIMIT
+from bulwark.local.dynamodb.sizes import ITEM_LIMIT, item_size
+from bulwark.local.events.delivery import PUT_EVENTS_LIMIT, entry_size
+from bulwark.local.functions.asynchronous import ASYNC_LIMIT
+from bulwark.local.functions.host import REQUEST_LIMIT
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from local import cloud as embedded
-from local.stack import TemplateError
+from bulwark.local import cloud as embedded
+from bulwark.local.stack import TemplateError
 
 DESK = Path(__file__).parent / "fixtures/desk/template.yaml"
 

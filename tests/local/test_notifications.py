@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 from small_cloud import drain
 
-from local import cloud as embedded
+from bulwark.local import cloud as embedded
 
 TEMPLATE = """
 Resources:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from small_cloud import eventually, seen, start_small
 
-from local.events import schedules
+from bulwark.local.events import schedules
 
 
 def test_a_schedule_invokes_its_function_with_its_input(monkeypatch):

@@ -7,11 +7,11 @@ from textwrap import dedent
 import pytest
 from small_cloud import start_small
 
-from local import cloud as embedded
-from local.moto_names import MotoChanged, require
-from local.stack import TemplateError, UnsupportedResource
-from local.stack.api_calls import UnsupportedProperty
-from local.stack.intrinsics import NO_VALUE, Intrinsics
+from bulwark.local import cloud as embedded
+from bulwark.local.moto_names import MotoChanged, require
+from bulwark.local.stack import TemplateError, UnsupportedResource
+from bulwark.local.stack.api_calls import UnsupportedProperty
+from bulwark.local.stack.intrinsics import NO_VALUE, Intrinsics
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from stepfunctions_harness import Machines, invoke, task
 
-from local.stepfunctions import definitions
+from bulwark.local.stepfunctions import definitions
 
 END = {"Type": "Succeed"}
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from stepfunctions_harness import Machines, invoke, until
 
-from local.stepfunctions.executions import EmbeddedExecution
+from bulwark.local.stepfunctions.executions import EmbeddedExecution
 
 END = {"End": {"Type": "Succeed"}}
 SLOW = {"Wait": {"Type": "Wait", "Seconds": 30, "End": True}}

@@ -7,10 +7,10 @@ from importlib.metadata import version
 import pytest
 
 WITHOUT = """
-import local.stepfunctions
+import bulwark.local.stepfunctions
 from {module} import {owner}
 del {owner}.{name}
-local.stepfunctions.install(lambda service: None)
+bulwark.local.stepfunctions.install(lambda service: None)
 """
 
 
@@ -29,5 +29,5 @@ def test_a_name_that_is_gone_stops_the_start(module, owner, name):
 
     assert started.returncode != 0
     last = started.stderr.strip().splitlines()[-1]
-    assert last.startswith("local.moto_names.MotoChanged: moto " + version("moto"))
+    assert last.startswith("bulwark.local.moto_names.MotoChanged: moto " + version("moto"))
     assert name in last

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local.stepfunctions.jsonata import QueryError, compile_expression
+from bulwark.local.stepfunctions.jsonata import QueryError, compile_expression
 
 INPUT = {"n": None, "one": [1], "none": [], "items": [{"a": 1}, {"a": 2}], "flag": False, "text": "hé"}
 

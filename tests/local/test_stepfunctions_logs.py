@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from stepfunctions_harness import Machines, invoke, until
 
-import local.stepfunctions
+import bulwark.local.stepfunctions
 
 SECRET = "a customer's words"
 
@@ -35,7 +35,7 @@ def configuration(group, level="ALL", data=False):
 
 
 def lines(machines, group):
-    local.stepfunctions.flush_logs()
+    bulwark.local.stepfunctions.flush_logs()
     logs = machines.client("logs")
     events = []
     for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]:
@@ -135,5 +135,5 @@ def test_a_standard_execution_is_logged_while_it_runs(machines, group):
 def test_a_missing_log_group_does_not_hurt_the_execution(machines):
     end = machines.run(STATES, {}, "EXPRESS", loggingConfiguration=configuration("/none"))
 
-    local.stepfunctions.flush_logs()
+    bulwark.local.stepfunctions.flush_logs()
     assert end["status"] == "SUCCEEDED"

@@ -5,7 +5,7 @@ import json
 import pytest
 from stepfunctions_harness import FunctionError, Machines, Scripted, invoke, task, until
 
-from local.stepfunctions.service_calls import pascal_case, service_of
+from bulwark.local.stepfunctions.service_calls import pascal_case, service_of
 
 CONVERSE = "aws-sdk:bedrockruntime:converse"
 MESSAGE = {"Role": "user", "Content": [{"Text": "hi"}]}

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeSuccess, CallbackPoolManager
 from stepfunctions_harness import Machines, invoke, task, until
 
-from local.stepfunctions import task_tokens
+from bulwark.local.stepfunctions import task_tokens
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from local.json_web_tokens import user_pool_keys
-from local.users import USERS, create_users, sign_in
+from bulwark.local.json_web_tokens import user_pool_keys
+from bulwark.local.users import USERS, create_users, sign_in
 
 
 @pytest.fixture

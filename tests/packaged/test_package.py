@@ -19,13 +19,13 @@ from jsonschema import Draft202012Validator
 from sealed_words import new_key
 from workflows.conftest import ROOT, Bulwark, wait_for
 
-from adapters import erasers
+from adapters.governance import erasers
 from adapters.subject_keys import SubjectKey
-from domain.answers import Answer
-from domain.incidents import Incident, IncidentType
-from domain.mitigation import MitigationSettings, begin
+from bulwark.local import cloud as embedded
+from domain.incidents.incidents import Incident, IncidentType
+from domain.incidents.mitigation import MitigationSettings, begin
+from domain.inference.answers import Answer
 from domain.requests import canonical
-from local import cloud as embedded
 
 INPUTS = sorted(ROOT.glob("events/inputs/*.json"))
 REQUEST_KEY = "acme#ticket-4711"

@@ -16,10 +16,12 @@ from moto.core.base_backend import BackendDict
 from words import sealed
 
 import adapters.clock
-from adapters import desk_settings, modes_table, requests_table, reviews_table, schemas, subject_keys, workflows
+from adapters import modes_table, requests_table, schemas, subject_keys, workflows
 from adapters import policy as policy_adapter
 from adapters.clock import iso
+from adapters.desk import desk_settings
 from adapters.requests_table import as_item, decimal
+from adapters.reviews import reviews_table
 from domain.outcomes import review_id_of
 from domain.policy import Policy
 

@@ -1,10 +1,11 @@
 """People who review, and what they say, as tests of reviews need them."""
 
-from adapters import requests_table, reviews_table, subject_keys
+from adapters import requests_table, subject_keys
 from adapters.clock import iso
-from domain import reviews
-from domain.callers import Caller
-from domain.reviews import Decision, ReviewDecision
+from adapters.reviews import reviews_table
+from domain.api.callers import Caller
+from domain.reviews import reviews
+from domain.reviews.reviews import Decision, ReviewDecision
 
 REVIEWER = ("reviewers", "tenant-acme")
 LEAD = ("leads", "tenant-acme")

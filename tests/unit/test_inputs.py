@@ -10,23 +10,17 @@ import pytest
 from people import claim, judge, reviewer, shown_now
 from words import carried_by, key_of, sealed
 
-from adapters import (
-    desk_settings,
-    erasers,
-    erasures_table,
-    incidents_table,
-    payloads,
-    requests_table,
-    reviews_table,
-    subject_keys,
-    users,
-    workflows,
-)
+from adapters import payloads, requests_table, subject_keys, workflows
+from adapters.api import users
 from adapters.clock import iso
-from adapters.incidents_table import Case
-from domain.answers import Answer
-from domain.incidents import Incident, IncidentType
-from domain.mitigation import MitigationSettings, begin
+from adapters.desk import desk_settings
+from adapters.governance import erasers, erasures_table
+from adapters.incidents import incidents_table
+from adapters.incidents.incidents_table import Case
+from adapters.reviews import reviews_table
+from domain.incidents.incidents import Incident, IncidentType
+from domain.incidents.mitigation import MitigationSettings, begin
+from domain.inference.answers import Answer
 from domain.requests import canonical
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +58,7 @@ def world(open_review, requests, rules, bus, dead_letters, audit_bucket, clock, 
     monkeypatch.setattr(users, "find", lambda name: reviewer(f"sub-of-{name}"))
     monkeypatch.setattr(desk_settings, "current", lambda: SETTINGS)
     monkeypatch.setattr(
-        "adapters.bedrock.converse",
+        "adapters.inference.bedrock.converse",
         lambda *_: {"StopReason": "end_turn", "Output": {"Message": {"Content": []}}},
     )
     return review

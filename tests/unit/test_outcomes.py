@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from converse import converse_result
 
-from domain.answers import Answer
+from domain.inference.answers import Answer
 from domain.outcomes import announcement_of, event_id_of, failure_of, judge, review_id_of
 from domain.policy import Policy
 from domain.requests import Reason, Status

@@ -9,7 +9,7 @@ from words import key_of, text_of
 from adapters import dynamodb, payloads, requests_table, subject_keys
 from adapters.requests_table import LimitReached, as_json, decimal, due_for_sweep, record_outcome
 from domain.errors import SubjectClosed, SubjectErased
-from domain.limits import shards_for
+from domain.inference.limits import shards_for
 from domain.requests import Reason, RequestRefused, Status, read_request
 
 NOW = 1_800_000_000.0

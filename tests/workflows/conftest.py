@@ -13,8 +13,8 @@ from sealed_words import key_of
 
 from adapters import payloads
 from adapters.subject_keys import SubjectKey
-from local import cloud as embedded
-from local.users import sign_in
+from bulwark.local import cloud as embedded
+from bulwark.local.users import sign_in
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 40

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from . import conftest, test_human_review, test_inference
-from .conftest import Bulwark
+from workflows import conftest
+from workflows.conftest import Bulwark
+from workflows.inference import test_inference
+from workflows.reviews import test_human_review
 
 
 def drop_retry(state: str) -> Callable[[dict, Bulwark], None]:

@@ -3,7 +3,7 @@
 import json
 import uuid
 
-from .conftest import Bulwark, wait_for
+from workflows.conftest import Bulwark, wait_for
 
 CANARY = f"canary{uuid.uuid4().hex}"
 

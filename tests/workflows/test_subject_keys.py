@@ -4,7 +4,7 @@ import time
 import uuid
 from contextlib import contextmanager
 
-from .conftest import Bulwark
+from workflows.conftest import Bulwark
 
 
 @contextmanager

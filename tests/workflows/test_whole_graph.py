@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from .conftest import ROOT, Bulwark
+from workflows.conftest import ROOT, Bulwark
 
 WHOLE_RUN = 60
 

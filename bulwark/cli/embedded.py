@@ -1,0 +1,199 @@
+"""up, outputs and faults: the embedded AWS, what it offers, and what is made to go wrong in it."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bulwark.cli import render
+from bulwark.cli.exits import Exit, Problem, command
+from bulwark.cli.target import ROOT, STATE_FILE, EndpointOption, JsonOption, StackOption, ask, reach, running_locally
+
+ScenarioOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Models' latency, skill and standing faults (bulwark/local/bedrock/scenarios/)."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "up")(up)
+    command(app, "outputs")(outputs)
+    command(app, "faults")(faults)
+
+
+def up(
+    port: Annotated[int, typer.Option(help="Port of the endpoint; 0 takes a free one.")] = 0,
+    policy: Annotated[Path, typer.Option(metavar="FILE", help="The runtime policy to start with.")] = ROOT
+    / "policies"
+    / "runtime.json",
+    scenario: ScenarioOption = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Recorded answers (JSONL) to give to the questions they belong to."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the embedded AWS and stay until Ctrl-C.
+
+    Deploys template.yaml as it is: the real state machines, rules, tables and functions, on this machine,
+    with no account. Any AWS client reaches it at the endpoint that is printed.
+
+    \b
+    bulwark up
+    bulwark up --replay events/questions/general.jsonl
+    bulwark up --json | head -1 | jq -r .endpoint
+    """
+    with running_cloud(policy=policy, scenario=scenario, replay=replay, port=port, quiet=as_json) as cloud:
+        if as_json:
+            print(
+                json.dumps(
+                    {
+                        "ready": True,
+                        "endpoint": cloud.endpoint,
+                        "api_url": cloud.api_url,
+                        "desk_url": cloud.outputs["DeskUrl"],
+                    }
+                ),
+                flush=True,
+            )
+        else:
+            render.facts(
+                {
+                    "endpoint": cloud.endpoint,
+                    "HTTP API": cloud.api_url,
+                    "reviewer's desk": cloud.outputs["DeskUrl"],
+                    "sign in as": f"reviewer, {cloud.outputs['ReviewerPassword']}",
+                    "other users": "bulwark outputs",
+                }
+            )
+            render.say(
+                f"\nAny AWS client reaches it with\n"
+                f"  export AWS_ENDPOINT_URL={cloud.endpoint} AWS_REGION=us-east-1"
+                f" AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n\n"
+                f"In another terminal: bulwark send events/questions/general.jsonl\n\n[bold green]ready[/]"
+            )
+            sys.stdout.flush()
+        wait_for_the_end()
+
+
+def outputs(as_json: JsonOption = False, stack: StackOption = None, endpoint: EndpointOption = None) -> None:
+    """Show the stack's outputs: bus, API, tables, machines, and locally everybody's sign-in.
+
+    \b
+    bulwark outputs
+    bulwark outputs --json | jq -r .ApiUrl
+    bulwark outputs --json --stack bulwark-dev
+    """
+    target = reach(stack, endpoint)
+    if as_json:
+        render.print_json(target.outputs)
+    else:
+        render.say(f"[bold]{render.cell(target.name)}[/]")
+        render.facts(dict(sorted(target.outputs.items())))
+
+
+def faults(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Faults to put in place of those loaded.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the loaded faults back.")] = False,
+    as_json: JsonOption = False,
+    endpoint: EndpointOption = None,
+) -> None:
+    """Make the emulated models fail, on purpose (embedded AWS only).
+
+    A file holds {"faults": [...]}. Each fault has a kind (throttle, service_unavailable, internal_error,
+    latency, empty, truncated, ungrounded, refusal, token_blowup) and may be limited by model, probability,
+    count, schedule, or match, a piece of the prompt.
+
+    \b
+    echo '{"faults": [{"kind": "throttle", "model": "amazon.nova-lite-v1:0"}]}' > faults.json
+    bulwark faults faults.json     # every request falls over to the next model
+    bulwark faults --clear
+    """
+    if (file is None) != clear:
+        raise Problem("Give a FILE of faults, or --clear.", code=Exit.USAGE)
+    where = reach(None, endpoint).endpoint or ""
+    if clear:
+        in_force = ask(where, "DELETE", "faults")
+    else:
+        try:
+            document = file.read_bytes()
+        except OSError as error:
+            raise Problem(f"{file} cannot be read: {error}", code=Exit.USAGE) from error
+        in_force = ask(where, "PUT", "faults", document)
+    if as_json:
+        render.print_json(in_force)
+    else:
+        render.say("The loaded faults are taken back." if clear else f"In force: {render.cell(json.dumps(in_force))}")
+
+
+@contextmanager
+def running_cloud(
+    *,
+    policy: Path | dict[str, Any] | None = None,
+    scenario: Path | None = None,
+    replay: Path | None = None,
+    port: int = 0,
+    quiet: bool = False,
+) -> Iterator[Any]:
+    """The embedded AWS while the block runs; other commands find it, unless another one was there first."""
+    started, known = time.monotonic(), running_locally() is None
+    from bulwark.local import cloud
+
+    if not quiet:
+        render.say("Starting the embedded AWS ...")
+    with (
+        _ended_by_sigterm(),
+        cloud.start(
+            template=str(ROOT / "template.yaml"),
+            policy=policy if isinstance(policy, dict) else policy and str(policy),
+            scenario=scenario and str(scenario),
+            replay=replay and str(replay),
+            port=port,
+        ) as running,
+    ):
+        if known:
+            STATE_FILE.parent.mkdir(exist_ok=True)
+            state = {"endpoint": running.endpoint, "api_url": running.api_url, "pid": os.getpid()}
+            state["started_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+            STATE_FILE.write_text(json.dumps(state, indent=2) + "\n")
+        if not quiet:
+            render.say(f"Up after {time.monotonic() - started:.1f} s at {running.endpoint}")
+        try:
+            yield running
+        finally:
+            if known:
+                STATE_FILE.unlink(missing_ok=True)
+
+
+def wait_for_the_end() -> None:
+    """Stay until Ctrl-C or SIGTERM; either is the way this is meant to end."""
+    try:
+        threading.Event().wait()
+    except (KeyboardInterrupt, SystemExit):
+        render.say("\nStopping ...")
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as an exception, so that what it started is stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: Any) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,70 @@
+"""Reviewers who know the labels: they take what is most urgent through the HTTP API and decide, as people would."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from urllib.parse import quote
+
+from bulwark.cli.questions import Question
+from bulwark.cli.target import Api
+
+EDITS = 5
+
+
+class ScriptedReviewers:
+    """Approve right answers, correct a few wrong ones where a correction is at hand, and reject the others."""
+
+    def __init__(self, people: Collection[Api], labels: Mapping[str, Question], edits: int = EDITS):
+        self.decisions: Counter[str] = Counter()
+        self.problems: list[str] = []
+        self._people, self._labels, self._edits = people, labels, edits
+        self._lock = threading.Lock()
+        self._last_news = 0.0
+
+    def work_off(self, waiting: Collection[str], patience: float, on_end: Callable[[str], None]) -> None:
+        """Decide until these requests' reviews have ended, or nothing has come for `patience` seconds."""
+        left = set(waiting)
+        self._last_news = time.monotonic()
+        hands = [threading.Thread(target=self._work, args=(api, left, patience, on_end)) for api in self._people]
+        for hand in hands:
+            hand.start()
+        for hand in hands:
+            hand.join()
+
+    def _work(self, api: Api, left: set[str], patience: float, on_end: Callable[[str], None]) -> None:
+        while left and time.monotonic() - self._last_news < patience:
+            claimed = api.expect("POST", "/reviews/claim", {})["review"]
+            if claimed is None:
+                time.sleep(0.2)
+                continue
+            decision, answer = self._decide(api, claimed["review_id"])
+            with self._lock:
+                self._last_news = time.monotonic()
+                if decision is None:
+                    self.problems.append(f"{claimed['review_id']}: {answer.get('error', answer)}")
+                elif answer["next"] == "done" and claimed["request_id"] in left:
+                    left.remove(claimed["request_id"])
+                    self.decisions[decision] += 1
+                    on_end(decision)
+
+    def _decide(self, api: Api, review_id: str) -> tuple[str | None, dict]:
+        path = f"/reviews/{quote(review_id, safe='')}"
+        review = api.expect("GET", path)
+        body = self._decision_on(review) | {"shown_digest": review["shown_digest"]}
+        status, answer = api.call("POST", f"{path}/decision", body)
+        return (body["decision"] if status == 200 else None), answer
+
+    def _decision_on(self, review: dict) -> dict:
+        question = self._labels.get(review["request_id"])
+        if question is not None and question.acceptable:
+            return {"decision": "APPROVE"}
+        with self._lock:
+            if question is not None and question.correction and self._edits:
+                self._edits -= 1
+                return {
+                    "decision": "EDIT",
+                    "answer": question.correction,
+                    "comment": "the wrong part is taken out",
+                }
+        return {"decision": "REJECT", "reason_code": "WRONG" if question else "OTHER"}

@@ -1,0 +1,45 @@
+"""Event source mappings: a queue or a table's stream that invokes a function."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from bulwark.local.events.queue_source import QueueSource
+from bulwark.local.events.stream_source import StreamSource
+from bulwark.local.events.targets import Targets
+from bulwark.local.functions.host import FunctionHost
+
+
+class Source(Protocol):
+    """A mapping at work."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class EventSourceMappings:
+    """Every mapping of the stack; they begin to poll together, when the stack stands."""
+
+    def __init__(self, host: FunctionHost, clients: Callable[[str], Any], targets: Targets) -> None:
+        self._host, self._clients, self._targets = host, clients, targets
+        self._sources: dict[str, Source] = {}
+
+    def add(self, identifier: str, properties: dict[str, Any]) -> None:
+        """Make a mapping known; a property that it cannot honour is refused."""
+        service = properties["EventSourceArn"].split(":")[2]
+        if service == "sqs":
+            source: Source = QueueSource(properties, self._host, self._clients)
+        elif service == "dynamodb":
+            source = StreamSource(properties, self._host, self._targets)
+        else:
+            raise NotImplementedError(f"no event source mapping of {properties['EventSourceArn']}")
+        if str(properties.get("Enabled", True)).lower() != "false":
+            self._sources[identifier] = source
+
+    def start(self) -> None:
+        for source in self._sources.values():
+            source.start()
+
+    def stop(self) -> None:
+        for source in self._sources.values():
+            source.stop()

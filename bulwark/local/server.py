@@ -1,0 +1,131 @@
+"""The one endpoint: moto, the Lambda invocations and the control calls behind a single HTTP server."""
+
+import json
+import re
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cheroot import wsgi
+
+from bulwark.local.service_faults import ServiceFaults
+
+StartResponse = Callable[..., Any]
+WsgiApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+Control = Callable[[bytes], Any]
+
+_SCOPE = re.compile(r"Credential=[^/]+/[^/]+/([^/]+)/([^/]+)/aws4_request")
+# Paths of services that sign alike but live in different parts of moto cannot be told apart by their signature.
+_SHARED_NAMES = {"bedrock", "bedrock-agentcore", "sagemaker", "s3", "ses", "execute-api"}
+
+
+class Application:
+    """WSGI: control calls and invocations are answered here, everything else by moto."""
+
+    def __init__(self) -> None:
+        from moto.server import DomainDispatcherApplication, create_backend_app
+
+        self.control: dict[tuple[str, str], Control] = {}
+        self.faults = ServiceFaults()
+        self.invocations: Callable[[dict[str, Any], StartResponse], Iterable[bytes]] | None = None
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._apps: dict[tuple[str, str, str], Any] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith("/_bulwark/"):
+            return self._answer_control(environ, start_response)
+        scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        return self.faults.meet(scope[2] if scope else "", environ, self._answer_service, start_response)
+
+    def _answer_service(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path.startswith("/2015-03-31/functions/") and path.endswith("/invocations") and self.invocations:
+            return self.invocations(environ, start_response)
+        environ["RAW_URI"] = environ["REQUEST_URI"]
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
+            environ["wsgi.input_terminated"] = True
+        return self._app_for(environ)(environ, start_response)
+
+    def _app_for(self, environ: dict[str, Any]) -> Any:
+        """moto's application for a request; moto itself searches hundreds of patterns under a lock each time."""
+        scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if scope is None or scope[2] in _SHARED_NAMES or environ["PATH_INFO"].startswith(("/moto-api", "/latest/")):
+            return self._moto.get_application(environ)
+        target = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[0]
+        key = (scope[1], scope[2], target)
+        if key not in self._apps:
+            self._apps[key] = self._moto.get_application(environ)
+        return self._apps[key]
+
+    def _answer_control(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        name = environ["PATH_INFO"].removeprefix("/_bulwark/")
+        control = self.control.get((environ["REQUEST_METHOD"], name))
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if control is None:
+            status, answer = "404 Not Found", {"error": f"no control call {environ['REQUEST_METHOD']} {name}"}
+        else:
+            try:
+                status, answer = "200 OK", control(body)
+            except (ValueError, KeyError, TypeError) as error:
+                status, answer = "400 Bad Request", {"error": f"{type(error).__name__}: {error}"}
+        return respond(start_response, status, json.dumps(answer, default=str).encode())
+
+
+def respond(
+    start_response: StartResponse, status: str, body: bytes, headers: Iterable[tuple[str, str]] = ()
+) -> Iterable[bytes]:
+    """Answer with a JSON body."""
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers])
+    return [body]
+
+
+class Server:
+    """cheroot in daemon threads: kept-alive connections wait in a selector and hold no thread."""
+
+    THREADS = 64
+
+    def __init__(self, application: WsgiApplication, port: int = 0, threads: int = THREADS) -> None:
+        self._server = wsgi.Server(
+            ("127.0.0.1", port), application, numthreads=threads, request_queue_size=256, shutdown_timeout=2
+        )
+        self._server.timeout = 60
+        self._server.nodelay = True
+        self._server.error_log = _report
+        ready = threading.Event()
+        failures: list[BaseException] = []
+
+        def serve() -> None:
+            # cheroot's workers inherit being a daemon from the thread that makes them.
+            try:
+                self._server.prepare()
+            except BaseException as error:  # raised again in the starting thread
+                failures.append(error)
+                ready.set()
+                return
+            ready.set()
+            self._server.serve()
+
+        self._thread = threading.Thread(target=serve, name="endpoint", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if failures:
+            raise failures[0]
+        self.port: int = self._server.bind_addr[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        self._server.stop()
+        self._thread.join(5)
+
+
+def _report(message: str = "", level: int = 20, traceback_: bool = False, **arguments: Any) -> None:
+    """Connections that a killed worker leaves half open are no news; anything else is."""
+    if not (traceback_ or arguments.get("traceback")):
+        return
+    text = traceback.format_exc()
+    if not any(
+        name in text for name in ("ConnectionResetError", "BrokenPipeError", "TimeoutError", socket.timeout.__name__)
+    ):
+        print(f"endpoint: {message}\n{text}")

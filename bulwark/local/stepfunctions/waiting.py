@@ -1,0 +1,198 @@
+"""Bridge: in moto every state, task and execution spawns threads, and nothing that waits can be woken.
+
+Here an execution has one thread. What it waits for, a call, a token, a retry's delay, ends by itself, by the
+task's timeout, by the machine's timeout or by StopExecution. Express executions queue for a hundred threads.
+moto has closed the gap when `Program.eval` and `ExecutionState._evaluate_with_timeout` start no thread.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from moto.stepfunctions.parser.api import ExecutionFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+
+from bulwark.local.moto_names import replace
+
+EXPRESS_CONCURRENCY = 100
+_IDLE_SECONDS = 10
+_FOREVER = float("inf")
+_LONGEST_WAIT = threading.TIMEOUT_MAX
+
+_components = "moto.stepfunctions.parser.asl.component"
+_thread = threading.local()
+logger = logging.getLogger(__name__)
+
+
+class Interrupted(BaseException):
+    """The execution is over in the middle of a state: stopped, out of time, or at the end of its history."""
+
+
+class Run:
+    """What ends one execution from outside its states."""
+
+    def __init__(self, seconds: float | None):
+        self._seconds = seconds or _FOREVER
+        self._deadline = _FOREVER
+        self._awaited: set[threading.Event] = set()
+        self._lock = threading.Lock()
+        self._settle: Callable[[Any], None] | None = None
+
+    def begin(self) -> None:
+        """Start the machine's own timeout."""
+        self._deadline = time.monotonic() + self._seconds
+
+    def stop(self, error: str | None, cause: str | None, stop_date: Any) -> None:
+        """End the execution as ABORTED."""
+        self._end(lambda env: env.set_stop(stop_date=stop_date, error=error, cause=cause))
+
+    def fail(self, error: str, cause: str) -> None:
+        """End the execution as FAILED."""
+        details = ExecutionFailedEventDetails(error=error, cause=cause)
+        self._end(lambda env: env.set_error(error=details))
+
+    def settle(self, env: Any) -> None:
+        """Give moto's environment the state that ended it."""
+        self._settle(env)
+
+    def check(self) -> None:
+        """Raise Interrupted when the execution is over."""
+        if self._settle is None and time.monotonic() >= self._deadline:
+            self._end(lambda env: env.set_timed_out())
+        if self._settle is not None:
+            raise Interrupted
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for an event; False when the time is up."""
+        with self._lock:
+            self._awaited.add(event)
+        try:
+            self.check()
+            left = self._deadline - time.monotonic()
+            event.wait(min(seconds, left, _LONGEST_WAIT))
+            self.check()
+            return event.is_set()
+        finally:
+            with self._lock:
+                self._awaited.discard(event)
+
+    def _end(self, settle: Callable[[Any], None]) -> None:
+        with self._lock:
+            self._settle = self._settle or settle
+            for event in self._awaited:
+                event.set()
+
+
+class Workers:
+    """Daemon threads, started when needed up to a limit; they leave after ten idle seconds."""
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = self._idle = self._waiting = 0
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run a job soon; beyond the limit it waits its turn."""
+        with self._lock:
+            self._waiting += 1
+            self._jobs.put(job)
+            if self._waiting <= self._idle or self._threads >= self._limit:
+                return
+            self._threads += 1
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while job := self._next_job():
+            try:
+                job()
+            except Exception:
+                logger.exception("a worker's job failed")
+
+    def _next_job(self) -> Callable[[], None] | None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            try:
+                job = self._jobs.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                job = None
+            with self._lock:
+                self._idle -= 1
+                if job:
+                    self._waiting -= 1
+                    return job
+                if not self._waiting:
+                    self._threads -= 1
+                    return None
+
+
+express_workers = Workers(EXPRESS_CONCURRENCY)
+standard_workers = Workers(10_000)
+_callers = Workers(10_000)
+
+
+def run_of(env: Any) -> Run:
+    """The run that an environment, or a frame of it, belongs to."""
+    return env.event_manager.run
+
+
+def current_run() -> Run:
+    """The run of the calling thread."""
+    return _thread.run
+
+
+def start_task(seconds: float) -> None:
+    """Start the clock of the calling thread's task."""
+    _thread.task_deadline = time.monotonic() + seconds
+
+
+def task_seconds_left() -> float:
+    """What is left of the calling thread's task timeout."""
+    return _thread.task_deadline - time.monotonic()
+
+
+def call(function: Callable[[], None]) -> None:
+    """Call a service; past the task's timeout the call is left alone, and its answer with it."""
+    done = threading.Event()
+    errors: list[BaseException] = []
+
+    def call_and_tell() -> None:
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    _callers.submit(call_and_tell)
+    if not current_run().wait(done, task_seconds_left()):
+        raise EvalTimeoutError
+    if errors:
+        raise errors[0]
+
+
+def _run_program(self: Any, env: Any) -> None:
+    env.next_state_name = self.start_at.start_at_name
+    _thread.run = run_of(env)
+    EvalComponent.eval(self, env)
+
+
+def _sleep(seconds: float) -> None:
+    current_run().wait(threading.Event(), seconds)
+
+
+def _wait_interval(self: Any, env: Any, wait_seconds: float) -> None:
+    _sleep(wait_seconds)
+
+
+def install() -> None:
+    """Take over moto's threads and waits."""
+    replace(f"{_components}.program.program:Program.eval", _run_program)
+    replace(f"{_components}.common.retry.retrier_decl:time", SimpleNamespace(sleep=_sleep))
+    replace(f"{_components}.state.wait.wait_function.wait_function:WaitFunction._wait_interval", _wait_interval)

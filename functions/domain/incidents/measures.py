@@ -1,0 +1,46 @@
+"""Measures: what one request's record says about the quality, cost and health of its use case.
+
+Each is a value per request under the name of its metric; of a 0/1 metric the mean is a rate. Detectors see them by the
+minute, through CloudWatch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.inference.answers import shape_of
+from domain.requests import Reason, Status
+
+# Metrics that are a signal under another name.
+_SIGNALS = {"grounding": "Grounding", "relevance": "Relevance", "retrieval": "RetrievalScore", "hedging": "Hedges"}
+_INTERVENED = {Reason.GUARDRAIL_BLOCKED, Reason.GUARDRAIL_FINDING}
+
+
+def measures_of(record: Mapping[str, Any], latency_seconds: float) -> dict[str, list[float]]:
+    """The metrics of a request whose model was asked; of a repeat by an earlier answer there are none."""
+    measured: dict[str, list[float]] = {}
+    attempts = record.get("attempts", [])
+    if record.get("decided_by") == "store" or (record["status"] == Status.REFUSED and "model" not in record):
+        return measured
+    answered = "model" in record
+    for name, metric in _SIGNALS.items():
+        if name in record.get("signals", {}):
+            measured[metric] = [float(record["signals"][name])]
+    if "RetrievalScore" in measured:
+        measured["RetrievalEmpty"] = [float(measured["RetrievalScore"][0] <= 0)]
+    # One value per attempt: a chain that recovers by its next model has failed once all the same.
+    errors = [float(attempt["error"] != "EMPTY_ANSWER") for attempt in attempts] + [0.0] * answered
+    empty = [float(attempt["error"] == "EMPTY_ANSWER") for attempt in attempts] + [0.0] * answered
+    if errors:
+        measured |= {"ModelErrors": errors, "EmptyAnswers": empty}
+    if answered:
+        measured["Latency"] = [latency_seconds]
+        measured["Interventions"] = [float(bool(record.get("findings")) or record.get("reason") in _INTERVENED)]
+        for attribute, metric in (("confidence", "Confidence"), ("output_tokens", "OutputTokens")):
+            if attribute in record:
+                measured[metric] = [float(record[attribute])]
+        # What the guardrail says in place of an answer was not written by the model.
+        if "answer_characters" in record and record.get("reason") != Reason.GUARDRAIL_BLOCKED:
+            measured[f"AnswerShape{shape_of(int(record['answer_characters']))}"] = [1.0]
+    if "cost_usd" in record:
+        measured["CostUsd"] = [float(record["cost_usd"])]
+    return measured

@@ -1,5 +1,0 @@
-"""DynamoDB whose writes are serialisable, whose limits are DynamoDB's, and whose streams say what happened."""
-
-from local.dynamodb.bridges import install
-
-__all__ = ["install"]

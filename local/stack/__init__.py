@@ -1,6 +1,0 @@
-"""The stack loader: the real template, translated once and created in moto by boto3."""
-
-from local.stack.loading import Created, Making, Stack, UnsupportedResource
-from local.stack.template import TemplateError
-
-__all__ = ["Created", "Making", "Stack", "TemplateError", "UnsupportedResource"]

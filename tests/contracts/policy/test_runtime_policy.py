@@ -1,0 +1,119 @@
+"""Holds the shipped policy to its schema, to the rights the template grants, and to its stores."""
+
+import json
+import re
+
+import pytest
+from machines import ROOT
+
+from domain.governance.holds import HELD_OBJECTS
+from domain.governance.retention import EVENT_DAYS, MOST_DAYS
+from domain.policy import Policy
+
+
+@pytest.fixture
+def rules(policy_document) -> Policy:
+    return Policy.from_json(policy_document)
+
+
+def granted(template: dict) -> list[str]:
+    statements = template["Resources"]["ModelAccessPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    return [
+        arn for statement in statements if statement["Action"] == "bedrock:InvokeModel" for arn in statement["Resource"]
+    ]
+
+
+def test_every_model_may_be_called_where_its_profile_sends_the_call(rules, template):
+    """A profile needs its own ARN, its model's in this region, and its model's in every region it may choose."""
+    arns = granted(template)
+    for model in rules.models.values():
+        prefix, dot, foundation = model.model_id.partition(".")
+        is_profile = dot and prefix in ("us", "eu", "apac", "global")
+        foundation = foundation if is_profile else model.model_id
+        assert any(arn.endswith(f":${{AWS::Region}}::foundation-model/{foundation}") for arn in arns), model.name
+        if is_profile:
+            assert any(arn.endswith(f":inference-profile/{model.model_id}") for arn in arns), model.name
+            assert any(arn.endswith(f":bedrock:*::foundation-model/{foundation}") for arn in arns), model.name
+
+
+def test_no_right_is_left_from_a_model_that_is_gone(rules, template):
+    named = {model.model_id for model in rules.models.values()}
+    named |= {model_id.partition(".")[2] for model_id in named}
+
+    assert {arn.rpartition("/")[2] for arn in granted(template)} <= named
+
+
+def test_a_model_in_any_region_is_reached_through_its_profile_alone(template):
+    statements = template["Resources"]["ModelAccessPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    for statement in statements:
+        if any(":bedrock:*:" in str(arn) for arn in statement["Resource"]):
+            assert "bedrock:InferenceProfileArn" in statement["Condition"]["StringLike"]
+
+
+def test_what_is_kept_in_the_bucket_outlives_its_records(rules, template):
+    lifecycle = template["Resources"]["PayloadBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    [days] = [rule["ExpirationInDays"] for rule in lifecycle if rule["Prefix"] == "requests/"]
+
+    assert max(max(one.request_days, one.review_days) for one in rules.use_cases.values()) <= days
+
+
+def test_a_held_answer_outlives_its_review(rules):
+    for use_case in rules.use_cases.values():
+        waiting = use_case.review.reviewer_sla_seconds + use_case.review.lead_sla_seconds
+        assert waiting < min(use_case.request_days, use_case.review_days) * 86_400
+
+
+def test_every_tenant_of_the_policy_can_be_a_group(rules):
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in rules.tenants)
+
+
+def test_every_role_a_function_asks_for_is_a_group_of_the_pool(template):
+    asked = {
+        role
+        for path in ROOT.glob("functions/**/*.py")
+        for call in re.findall(r"\.require\(([^)]*)\)", path.read_text())
+        for role in re.findall(r'"(\w+)"', call)
+    }
+    groups = {
+        resource["Properties"]["GroupName"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Cognito::UserPoolGroup"
+    }
+
+    assert asked == groups
+
+
+def test_the_bus_takes_the_sources_of_the_shipped_policy_s_producers_and_no_other(rules, template):
+    parameters = template["Parameters"]
+    account, sources = (parameters[name]["Default"] for name in ("ProducerAccount", "ProducerSources"))
+
+    assert set(rules.producers) == {(account, source) for source in sources.split(",")}
+    strangers = template["Resources"]["StrangersPolicy"]["Properties"]["Statement"]
+    assert strangers["Effect"] == "Deny" and "StringNotEquals" in strangers["Condition"]
+
+
+def test_the_longest_class_that_may_be_is_the_one_that_cleanup_waits_for():
+    schema = json.loads((ROOT / "policies/runtime.schema.json").read_text())
+    spans = schema["properties"]["retention_classes"]["additionalProperties"]["properties"]
+
+    assert {span["maximum"] for span in spans.values()} == {MOST_DAYS}
+    assert schema["properties"]["retention"]["properties"]["audit_days"]["minimum"] >= MOST_DAYS
+
+
+def test_the_bucket_s_lifecycle_is_a_net_behind_the_cleanup_and_not_under_what_is_held(template):
+    rules = template["Resources"]["PayloadBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules}
+
+    assert days["requests/"] > MOST_DAYS + 1 and days["events/"] > EVENT_DAYS + 1
+    assert not [prefix for prefix in days if HELD_OBJECTS.startswith(prefix)]
+
+
+def test_whoever_reads_a_request_s_objects_reads_them_while_they_are_held(template):
+    """A hold moves what a record refers to."""
+    for name, resource in template["Resources"].items():
+        policies = resource.get("Properties", {}).get("Policies", [])
+        found = [one for policy in policies if isinstance(policy, dict) for one in policy.get("Statement", [])]
+        for statement in found:
+            resources = str(statement["Resource"])
+            if "s3:GetObject" in str(statement["Action"]) and "/requests/*" in resources:
+                assert f"/{HELD_OBJECTS}*" in resources, name
