@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from domain.policy import Model, UseCase
+from domain.requests import Reason, RequestRefused
 
 
 class Mode(StrEnum):
@@ -28,6 +29,8 @@ OWNER_PREFIX = "by_"
 # How much of the doubt that is left over the threshold a stricter review takes away.
 STRICTER_SHARE = 0.5
 SHORTER_SHARE = 0.5
+# When to come back to a use case that does not answer while something is wrong.
+LATER_SECONDS = 120
 _STRICTNESS = list(Mode)
 
 
@@ -36,6 +39,11 @@ class EffectiveMode:
     mode: Mode = Mode.NORMAL
     owner: str | None = None
     confidence_floor: float | None = None
+
+    def threshold_of(self, use_case: UseCase) -> float:
+        """From where on an answer is released; while reviewers are behind that may be a little less."""
+        threshold, floor = use_case.confidence_threshold, self.confidence_floor
+        return threshold if floor is None else min(threshold, floor)
 
 
 NORMAL = EffectiveMode()
@@ -73,6 +81,18 @@ def degraded(use_case: UseCase, mode: Mode) -> UseCase:
         shorter = max(1, int(use_case.max_output_tokens * SHORTER_SHARE))
         return replace(use_case, models=(min(use_case.models, key=_price),), max_output_tokens=shorter)
     return use_case
+
+
+def refusal_in(mode: EffectiveMode) -> RequestRefused:
+    """The refusal of a request that a mode does not let be answered."""
+    if mode.mode is Mode.CACHE_ONLY:
+        reason, why = Reason.CACHE_ONLY, "Only questions that were answered before are answered for now."
+    elif mode.owner == REVIEW_LOAD:
+        reason, why = Reason.REVIEWERS_BEHIND, "The people who check these answers are behind."
+    else:
+        reason, why = Reason.STOPPED, "This use case is stopped while something is wrong with it."
+    message = f"{why} Send the request under a new request_id in {LATER_SECONDS} s."
+    return RequestRefused(reason, message, retry_after_seconds=LATER_SECONDS)
 
 
 def _price(model: Model) -> tuple:

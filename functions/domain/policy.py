@@ -188,6 +188,11 @@ class Policy:
         stricter = self.tenants[tenant].retention.get(name) if tenant in self.tenants else None
         return replace(use_case, retention=stricter) if stricter else use_case
 
+    def refusal_days(self, tenant: str, use_case: str) -> int:
+        """A refusal says who asked and when, which is kept no longer than the request would have been."""
+        days = self.retention.refusal_days
+        return min(days, self.use_case_of(tenant, use_case).request_days) if use_case in self.use_cases else days
+
     def tenant_of(self, account: str, source: str, own_account: str) -> Tenant | None:
         """The tenant whose producer has this account and source."""
         name = self.producers.get((account, source))

@@ -15,7 +15,9 @@ MODULES = {
     for path in sorted(FUNCTIONS.rglob("*.py"))
     if path.name != "__init__.py"
 }
-HANDLERS = [name for name in MODULES if name.split(".")[0] not in ("domain", "adapters")]
+HANDLERS = [name for name in MODULES if name.split(".")[0] not in ("domain", "adapters") and name.count(".") == 1]
+# The steps of a function that is a list of them lie in a folder beside it.
+STEPS = [name for name in MODULES if name.split(".")[0] not in ("domain", "adapters") and name.count(".") == 2]
 # What a function may import that is not ours: kept small, as each import is part of every cold start.
 PACKAGES = {"cryptography", "aws_lambda_powertools", "boto3", "botocore", "fastjsonschema"}
 
@@ -50,9 +52,40 @@ def test_adapters_use_the_domain_and_no_function(name):
     assert tops(name) <= sys.stdlib_module_names | PACKAGES | {"domain", "adapters"}
 
 
+def ours(name: str) -> set[str]:
+    """What a module imports from its own function folder."""
+    return {imported for imported in imports(name) if imported.split(".")[0] == name.split(".")[0]}
+
+
 @pytest.mark.parametrize("name", HANDLERS)
-def test_a_function_uses_adapters_and_domain_and_no_other_function(name):
-    assert tops(name) <= sys.stdlib_module_names | PACKAGES | {"domain", "adapters"}
+def test_a_function_uses_adapters_domain_and_its_steps_and_no_other_function(name):
+    top = name.split(".")[0]
+
+    assert tops(name) - {top} <= sys.stdlib_module_names | PACKAGES | {"domain", "adapters"}
+    assert {imported.rpartition(".")[0] for imported in ours(name)} <= set(STEPS)
+    assert len({imported.split(".")[1] for imported in ours(name)}) <= 1
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_uses_adapters_domain_and_its_own_folder(name):
+    folder, top = name.rpartition(".")[0], name.split(".")[0]
+
+    assert tops(name) - {top} <= sys.stdlib_module_names | PACKAGES | {"domain", "adapters"}
+    assert all(imported.startswith(f"{folder}.") for imported in ours(name))
+
+
+@pytest.mark.parametrize("name", ["inference.admit_request", "inference.assess_answer"])
+def test_each_step_in_a_function_s_list_is_a_file_of_its_name_that_says_what_it_does(name):
+    tree = ast.parse(MODULES[name].read_text())
+    [listed] = [node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "STEPS"]
+
+    for step in (element.id for element in listed.elts):
+        [module] = [found.rpartition(".")[0] for found in imports(name) if found.endswith(f".{step}")]
+        assert module.endswith(f".{step}")
+        code = ast.parse(MODULES[module].read_text())
+        state = "".join(word.title() for word in step.split("_"))
+        assert ast.get_docstring(code).startswith(f"{state}: ")
+        assert [node.name for node in code.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"] == [step]
 
 
 @pytest.mark.parametrize("name", HANDLERS)

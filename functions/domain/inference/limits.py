@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from domain.policy import Tenant
+from domain.requests import Reason, RequestRefused
 
 # A transaction holds an item for some 10 ms, so one counter takes about 100 admissions a second.
 IN_FLIGHT_PER_SHARD = 25
 MAX_SHARDS = 16
+# By then one of a tenant's requests is likely to have ended.
+FREE_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,17 @@ def shards_for(tenant: Tenant, digest: str, epoch_seconds: int) -> Iterator[Limi
             rate_key=f"rate#{tenant.name}#{epoch_seconds // 60}#{shard}",
             rate_limit=_share(tenant.requests_per_minute, shards, shard),
         )
+
+
+def refusal_at(which: str, tenant: Tenant, epoch_seconds: int) -> RequestRefused:
+    """The refusal of a request that found a limit (rate or in_flight) reached in every shard."""
+    if which == "rate":
+        reason, limit = Reason.RATE_LIMITED, f"{tenant.requests_per_minute} requests a minute"
+        wait = seconds_to_next_minute(epoch_seconds)
+    else:
+        reason, limit, wait = Reason.TOO_MANY_IN_FLIGHT, f"{tenant.requests_in_flight} requests at once", FREE_SECONDS
+    message = f"The tenant's limit of {limit} is reached; send the request under a new request_id in {wait} s."
+    return RequestRefused(reason, message, retry_after_seconds=wait)
 
 
 def seconds_to_next_minute(epoch_seconds: int) -> int:

@@ -2,6 +2,8 @@
 
 import json
 
+# Retrieved passages, cut to 2,000 characters each, join the prompt later and share the state with it.
+RETRIEVED_PASSAGE_BYTES = 8 * 1024
 # A state's input and output share 262,144 bytes with everything around the prompt
 # (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
 MAX_RENDERED_BYTES = 200 * 1024
@@ -36,6 +38,11 @@ def render(detail: dict) -> dict:
 def _turn(turn: dict) -> dict:
     text = turn["text"]
     return {"Role": turn["role"], "Content": [guarded(text, JUDGED_ONLY) if turn["role"] == "user" else {"Text": text}]}
+
+
+def room_beside(passages_to_retrieve: int) -> int:
+    """How many bytes of a state a rendered request may have, if passages of ours are to join it."""
+    return MAX_RENDERED_BYTES - passages_to_retrieve * RETRIEVED_PASSAGE_BYTES
 
 
 def fits(rendered: dict, body: str, room: int) -> bool:

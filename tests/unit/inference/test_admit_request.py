@@ -10,8 +10,9 @@ from adapters import modes_table, payloads, requests_table, subject_keys
 from adapters.api.inference_view import http_status_of
 from adapters.inference import answers_table
 from domain.errors import CallHeldBack, PolicyUnavailable, SubjectClosed
+from domain.inference import prompts
 from domain.inference.prompts import MAX_RENDERED_BYTES
-from domain.modes import ANY_TENANT, REVIEW_LOAD, Mode, owner_of
+from domain.modes import ANY_TENANT, LATER_SECONDS, REVIEW_LOAD, Mode, owner_of
 from domain.requests import Status
 from inference import admit_request
 
@@ -222,7 +223,7 @@ def test_a_large_request_travels_by_reference(admit, stored):
 def test_a_small_request_that_finds_no_room_beside_its_passages_travels_by_reference_sealed(
     admit, deploy_policy, policy_document, bucket, stored, monkeypatch
 ):
-    monkeypatch.setattr(admit_request, "RETRIEVED_PASSAGE_BYTES", MAX_RENDERED_BYTES // 20)
+    monkeypatch.setattr(prompts, "RETRIEVED_PASSAGE_BYTES", MAX_RENDERED_BYTES // 20)
     policy_document["use_cases"]["general_question"]["knowledge_base"] = {"passages": 20}
     deploy_policy(policy_document)
 
@@ -339,7 +340,7 @@ def test_a_use_case_whose_reviewers_are_behind_refuses_and_says_when_to_come_bac
 
     assert (outcome["status"], outcome["reason"]) == ("REFUSED", "REVIEWERS_BEHIND")
     record = stored("acme#ticket-1")
-    assert (record["status"], record["retry_after_seconds"]) == ("REFUSED", admit_request.LATER_SECONDS)
+    assert (record["status"], record["retry_after_seconds"]) == ("REFUSED", LATER_SECONDS)
     assert "payload" not in record
     assert not [item for item in control.scan()["Items"] if "count" in item], "a refusal takes nobody's place"
 
@@ -427,7 +428,7 @@ def test_another_question_is_refused_and_told_when_to_come_back(admit, in_mode, 
 
     assert (outcome["status"], outcome["reason"]) == ("REFUSED", "CACHE_ONLY")
     record = stored("acme#ticket-1")
-    assert (record["retry_after_seconds"], record["decided_by"]) == (admit_request.LATER_SECONDS, "policy")
+    assert (record["retry_after_seconds"], record["decided_by"]) == (LATER_SECONDS, "policy")
     assert "sweep" not in record
 
 
@@ -569,7 +570,7 @@ def test_a_refusal_says_whether_reviewers_or_something_else_is_the_cause(
 
     outcome = admit(event())["outcome"]
 
-    wait = admit_request.LATER_SECONDS
+    wait = LATER_SECONDS
     assert (outcome["status"], outcome["reason"]) == ("REFUSED", reason)
     assert outcome["message"] == f"{why} Send the request under a new request_id in {wait} s."
     assert http_status_of(outcome) == 503

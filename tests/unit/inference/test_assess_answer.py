@@ -9,6 +9,7 @@ from words import EXPIRES_AT, carried_by, key_of, text_of
 
 from domain.inference.prompts import guarded
 from inference import assess_answer
+from inference.assess import draw_review
 
 REQUEST = {
     "tenant": "acme",
@@ -34,7 +35,7 @@ def assess(stores, rules, clock, context, requests, control, monkeypatch):
     control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
 
     def run(answer: dict, use_case="general_question", attempts=(), scores=(), passages=(), chance=1.0, **request):
-        monkeypatch.setattr(assess_answer, "chance", lambda: chance)
+        monkeypatch.setattr(draw_review, "chance", lambda: chance)
         event = {
             "execution_name": "execution-1",
             "request": REQUEST
