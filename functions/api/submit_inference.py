@@ -22,6 +22,21 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("callers")
+    detail = _detail(event)
+    execution_input = {"tenant": caller.tenant, "user_id": caller.user_id, **_body(detail)}
+    try:
+        outcome = workflows.infer(execution_input)
+    except workflows.StillRunning:
+        return _accepted(detail)
+    except workflows.ExecutionFailed as failed:
+        # Claimed or not: if it was, the sweeper ends it, and GET tells; if not, the same call may be sent again.
+        if requests_table.find(request_key(caller.tenant, detail["request_id"])):
+            return _accepted(detail)
+        raise _not_admitted(execution_input, detail, failed) from failed
+    return _answered(requests_table.find(outcome["request_key"]), caller)
+
+
+def _detail(event: dict) -> dict:
     detail = body_of(event)
     if isinstance(detail, dict):
         detail.setdefault("request_id", str(uuid.uuid4()))
@@ -30,31 +45,29 @@ def handler(event: dict, caller: Caller) -> dict:
                 raise invalid(name, "comes from your token and may not be in the body")
     check_text(detail)
     schemas.check_request(detail)
+    return detail
 
-    execution_input = {"tenant": caller.tenant, "user_id": caller.user_id}
+
+def _body(detail: dict) -> dict:
+    """A body as an execution takes it: by reference, where it is too large for an input."""
     encoded = json.dumps(detail, ensure_ascii=False).encode()
-    if len(encoded) > MAX_RENDERED_BYTES:
-        execution_input["detail_ref"] = payloads.put_event(encoded)
-    else:
-        execution_input["detail"] = detail
-    accepted = {"request_id": detail["request_id"], "status": "ADMITTED"}
-    try:
-        outcome = workflows.infer(execution_input)
-    except workflows.StillRunning:
-        return respond(202, accepted, _where(accepted))
-    except workflows.ExecutionFailed as failed:
-        # Claimed or not: if it was, the sweeper ends it, and GET tells; if not, the same call may be sent again.
-        if requests_table.find(request_key(caller.tenant, detail["request_id"])):
-            return respond(202, accepted, _where(accepted))
-        if ref := execution_input.get("detail_ref"):
-            # Nothing refers to it, so nobody would find it; who sends the call again brings it again.
-            payloads.delete([ref])
-        logger.error("request not admitted", request_id=detail["request_id"], error=str(failed))
-        raise Refused(
-            503, "UNAVAILABLE", "The request could not be admitted; send it again.", retry_after_seconds=5
-        ) from failed
+    return {"detail_ref": payloads.put_event(encoded)} if len(encoded) > MAX_RENDERED_BYTES else {"detail": detail}
 
-    record = requests_table.find(outcome["request_key"])
+
+def _accepted(detail: dict) -> dict:
+    accepted = {"request_id": detail["request_id"], "status": "ADMITTED"}
+    return respond(202, accepted, _where(accepted))
+
+
+def _not_admitted(execution_input: dict, detail: dict, failed: workflows.ExecutionFailed) -> Refused:
+    if ref := execution_input.get("detail_ref"):
+        # Nothing refers to it, so nobody would find it; who sends the call again brings it again.
+        payloads.delete([ref])
+    logger.error("request not admitted", request_id=detail["request_id"], error=str(failed))
+    return Refused(503, "UNAVAILABLE", "The request could not be admitted; send it again.", retry_after_seconds=5)
+
+
+def _answered(record: dict | None, caller: Caller) -> dict:
     if record is None:
         raise Refused(410, "GONE", "The request is not kept any more: its subject was forgotten.")
     status, view = http_status_of(record), view_of(record, caller.user_id)
