@@ -63,13 +63,15 @@ def claim(
     policy: Policy,
     execution_name: str,
     now: float,
-    event_ref: str | None = None,
+    recorded: dict | None = None,
 ) -> Claim:
     """Claim a request id once and count it against its tenant's limits, in one transaction.
 
+    What is `recorded` says how the request is to be answered (its guardrail, the event it came by).
     Raises LimitReached, or SubjectClosed while the request's subject is being erased.
     """
     record = {
+        **(recorded or {}),
         **_identity(request),
         "execution_name": execution_name,
         "status": Status.ADMITTED,
@@ -82,8 +84,6 @@ def claim(
     }
     if use_case.keeps_answers:
         record["cache_until"] = int(now) + use_case.retention.cache_days * DAY_SECONDS
-    if event_ref:
-        record["event_ref"] = event_ref
     limits = os.environ["CONTROL_TABLE"]
     counted = [
         update(

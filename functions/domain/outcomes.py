@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from domain.inference.answers import Answer
 from domain.policy import UseCase
@@ -60,9 +61,15 @@ def failure_of(attempts: list[dict]) -> Verdict:
     )
 
 
-def review_id_of(request_key: str) -> str:
-    """The one review of a request, also its execution's name; gives away nothing of either id."""
-    return "r-" + hashlib.sha256(request_key.encode()).hexdigest()[:32]
+class Purpose(StrEnum):
+    """What a person is asked of a request; whether an answer is held, audited or planted its review's name hides."""
+
+    ANSWER = "answer"
+
+
+def review_id_of(request_key: str, purpose: Purpose = Purpose.ANSWER, number: int = 1) -> str:
+    """The name of a request's review, also its execution's; gives away nothing of the request's id."""
+    return "r-" + hashlib.sha256(f"{request_key}#{purpose}#{number}".encode()).hexdigest()[:32]
 
 
 def event_id_of(record: dict) -> str:

@@ -31,6 +31,7 @@ class RiskClass:
     always_review: bool
     second_reviewer: bool
     head_start_seconds: int
+    guardrail: str  # its name in the stack
 
 
 @dataclass(frozen=True, slots=True)

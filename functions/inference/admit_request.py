@@ -11,6 +11,7 @@ from inference.admit.answer_from_store import answer_from_store
 from inference.admit.check_body import check_body
 from inference.admit.check_mode import check_mode
 from inference.admit.check_use_case import check_use_case
+from inference.admit.choose_guardrail import choose_guardrail
 from inference.admit.claim_request import claim_request
 from inference.admit.identify_tenant import identify_tenant
 from inference.admit.plan_call import plan_call
@@ -27,6 +28,7 @@ STEPS = (
     check_use_case,
     read_mode,
     check_mode,
+    choose_guardrail,
     claim_request,
     answer_from_store,
     plan_call,

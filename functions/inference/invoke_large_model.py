@@ -18,11 +18,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     body = payloads.text_of(kept, "payload", subject_keys.carried(request["subject"]), request["request_key"])
     rendered = render(json.loads(body))
     content = [*rendered["passages"], *event["passages"], rendered["query"]]
-    answer = bedrock.converse(
-        event["model_id"],
-        event["system"],
-        [*rendered["messages"], {"Role": "user", "Content": content}],
-        {"MaxTokens": event["max_output_tokens"], "Temperature": event["temperature"]},
-    )
+    messages = [*rendered["messages"], {"Role": "user", "Content": content}]
+    answer = bedrock.converse(event["call"] | {"Messages": messages})
     logger.info("large request answered", stop_reason=answer["StopReason"])
     return answer

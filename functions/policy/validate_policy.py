@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import policy
+from adapters.inference import guardrails
 
 logger = Logger()
 
@@ -15,4 +16,5 @@ logger = Logger()
 def handler(event: dict, context: LambdaContext) -> None:
     document = json.loads(base64.b64decode(event["content"]))
     version = policy.load(document).version
+    guardrails.check(document)
     logger.info("policy is valid", version=version)

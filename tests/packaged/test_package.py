@@ -227,6 +227,8 @@ def test_each_input_is_taken_by_its_packaged_function(bulwark, held, key, path):
     if "subject" in event.get("request", {}):
         # Its key, wrapped, is another one on each stack.
         event["request"]["subject"] = {"ref": key.ref, "wrapped_key": key.wrapped}
+    if "GuardrailConfig" in event.get("call", {}):
+        event["call"]["GuardrailConfig"]["GuardrailIdentifier"] = bulwark.outputs["GuardrailId"]
     fresh = ("AdmitRequestFunction", "SubmitInferenceFunction", "RecoverEventFunction")
     admitted = ("AssessAnswerFunction", "RecordFailureFunction")
     put(bulwark, None if path.stem in fresh else held | {"status": "ADMITTED"} if path.stem in admitted else held)

@@ -1,6 +1,5 @@
 """Bedrock Converse, for the requests that are too large for a state machine's own call."""
 
-import os
 from typing import Any
 
 import boto3
@@ -10,24 +9,9 @@ from botocore.config import Config
 client = boto3.client("bedrock-runtime", config=Config(read_timeout=45, retries={"total_max_attempts": 1}))
 
 
-def converse(model_id: str, system: str, messages: list[dict], inference_config: dict) -> dict:
+def converse(call: dict) -> dict:
     """Call Converse with the spelling of a Step Functions integration, in and out."""
-    response = client.converse(
-        **_respell(
-            {
-                "ModelId": model_id,
-                "System": [{"Text": system}],
-                "Messages": messages,
-                "InferenceConfig": inference_config,
-                "GuardrailConfig": {
-                    "GuardrailIdentifier": os.environ["GUARDRAIL_ID"],
-                    "GuardrailVersion": os.environ["GUARDRAIL_VERSION"],
-                    "Trace": "enabled",
-                },
-            },
-            str.lower,
-        )
-    )
+    response = client.converse(**_respell(call, str.lower))
     response.pop("ResponseMetadata", None)
     return _respell(response, str.upper, keep="outputAssessments")
 

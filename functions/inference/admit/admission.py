@@ -1,6 +1,6 @@
 """Admission: what is known of a request on its way in; each step takes it and gives it with more."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.requests_table import Claim
 from adapters.subject_keys import SubjectKey
@@ -21,6 +21,7 @@ class Admission:
     request: Request | None = None
     use_case: UseCase | None = None  # as its tenant has it, and as its mode leaves it
     mode: EffectiveMode = NORMAL
+    recorded: dict = field(default_factory=dict)  # what the record says of how it is answered, from its claim on
     claim: Claim | None = None
     subject: SubjectKey | None = None
     answer_key: str | None = None

@@ -35,7 +35,7 @@ def _claim(admission: Admission) -> Claim:
                 admission.rules,
                 admission.execution_name,
                 moment,
-                admission.event.get("detail_ref"),
+                admission.recorded,
             )
         except LimitReached as error:
             reached = error

@@ -19,6 +19,8 @@ def plan_call(admission: Admission) -> Admission:
         "models": [{"model": model.name, "model_id": model.model_id} for model in use_case.models],
         "max_output_tokens": use_case.max_output_tokens,
         "temperature": use_case.temperature,
+        # What else Converse is told; a part that is not there is not told.
+        "call": {"GuardrailConfig": _guardrail_config(admission)},
         "retrieve": retrieve,
         "retrieval_query": detail["query"][:1000],
     }
@@ -51,6 +53,11 @@ def _carried(admission: Admission) -> dict:
     if "subject_ref" in record:
         carried["subject_ref"] = record["subject_ref"]
     return carried
+
+
+def _guardrail_config(admission: Admission) -> dict:
+    chosen = admission.recorded["guardrail"]
+    return {"GuardrailIdentifier": chosen["id"], "GuardrailVersion": chosen["version"], "Trace": "enabled"}
 
 
 def _payload_ref(admission: Admission) -> str:

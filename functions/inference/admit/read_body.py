@@ -8,6 +8,7 @@ from inference.admit.admission import Admission
 
 
 def read_body(admission: Admission) -> Admission:
-    event = admission.event
-    detail = json.loads(payloads.get(event["detail_ref"])) if "detail_ref" in event else event.get("detail")
-    return replace(admission, detail=detail if isinstance(detail, dict) else None)
+    detail, recorded = admission.event.get("detail"), {}
+    if ref := admission.event.get("detail_ref"):
+        detail, recorded = json.loads(payloads.get(ref)), {"event_ref": ref}
+    return replace(admission, detail=detail if isinstance(detail, dict) else None, recorded=recorded)

@@ -19,8 +19,8 @@ def record_refusal(admission: Admission, refusal: RequestRefused) -> Admission:
     record = requests_table.refusal_record(admission.request) if admission.request else _unread(admission)
     if "id" in admission.event:
         record["source_event_id"] = admission.event_id
-    if "detail_ref" in admission.event:
-        record["event_ref"] = admission.event["detail_ref"]
+    if "event_ref" in admission.recorded:
+        record["event_ref"] = admission.recorded["event_ref"]
     claim = _refuse(admission, refusal, record)
     if admission.request and is_taken(claim, admission.request):
         # The id is an earlier request's, whose outcome is no answer to this one.

@@ -29,10 +29,17 @@ def test_converse_is_spoken_in_both_spellings():
     with Stubber(bedrock.client) as stubber:
         stubber.add_response("converse", answered, asked)
         answer = bedrock.converse(
-            "us.amazon.nova-lite-v1:0",
-            "Be brief.",
-            [{"Role": "user", "Content": [{"GuardContent": {"Text": {"Text": "Why?"}}}]}],
-            {"MaxTokens": 10, "Temperature": 0},
+            {
+                "ModelId": "us.amazon.nova-lite-v1:0",
+                "System": [{"Text": "Be brief."}],
+                "Messages": [{"Role": "user", "Content": [{"GuardContent": {"Text": {"Text": "Why?"}}}]}],
+                "InferenceConfig": {"MaxTokens": 10, "Temperature": 0},
+                "GuardrailConfig": {
+                    "GuardrailIdentifier": "guardrail",
+                    "GuardrailVersion": "1",
+                    "Trace": "enabled",
+                },
+            }
         )
 
     assert answer["Output"]["Message"]["Content"] == [{"Text": "Because."}]

@@ -30,10 +30,11 @@ def asked(keys, bucket, context):
         "request": {"request_key": "acme#r-1", "subject": carried_by(key)},
         "payload_ref": payloads.keep_apart("payload", "acme#r-1", json.dumps(body), key, EXPIRES_AT),
         "passages": [PASSAGE],
-        "model_id": "us.amazon.nova-lite-v1:0",
-        "system": "Be brief.",
-        "max_output_tokens": 10,
-        "temperature": 0,
+        "call": {
+            "ModelId": "us.amazon.nova-lite-v1:0",
+            "System": [{"Text": "Be brief."}],
+            "InferenceConfig": {"MaxTokens": 10, "Temperature": 0},
+        },
     }
     seen: list[dict] = []
     bedrock.client.meta.events.register(

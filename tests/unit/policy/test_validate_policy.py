@@ -39,3 +39,10 @@ def test_a_threshold_that_is_no_number_is_stopped(policy_document, context):
 
     with pytest.raises(PolicyInvalid, match="confidence_threshold"):
         validate(json.dumps(policy_document), context)
+
+
+def test_a_guardrail_that_the_stack_has_not_is_stopped(policy_document, context):
+    policy_document["risk_classes"]["high"]["guardrail"] = "strict"
+
+    with pytest.raises(PolicyInvalid, match="risk_classes.high.guardrail: there is no 'strict'; there are standard"):
+        validate(json.dumps(policy_document), context)

@@ -9,6 +9,7 @@ from words import NOW
 from inference.admit.admission import Admission
 from inference.admit.check_body import check_body
 from inference.admit.check_use_case import check_use_case
+from inference.admit.choose_guardrail import choose_guardrail
 from inference.admit.claim_request import claim_request
 from inference.admit.identify_tenant import identify_tenant
 from inference.admit.read_body import read_body
@@ -19,7 +20,7 @@ EVENT = {
     "source": "acme.app",
     "detail": {"request_id": "r-1", "use_case": "general_question", "query": "How long?", "user_id": "user-17"},
 }
-_STEPS = (read_body, identify_tenant, check_body, check_use_case, claim_request)
+_STEPS = (read_body, identify_tenant, check_body, check_use_case, choose_guardrail, claim_request)
 
 
 @pytest.fixture
