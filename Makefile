@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo up test check lock build clean
+.PHONY: demo up test template check lock build clean
 
 demo: $(STAMP)
 	@$(BIN)/bulwark demo
@@ -16,7 +16,12 @@ up: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/pytest
 
+# template.yaml from its fragments, which are where to change it.
+template:
+	@$(PYTHON) template/join.py
+
 check: $(STAMP)
+	$(BIN)/python template/join.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
