@@ -18,7 +18,8 @@ DETAIL_TYPES = {
 # Attributes of a record that its announcement carries, numbers as JSON has them.
 ANNOUNCED = (
     "tenant request_id use_case policy_version outcome_at reason message field source_event_id "
-    "retry_after_seconds review_id decided_by model due_at confidence cost_usd mode"
+    "retry_after_seconds review_id decided_by model due_at confidence cost_usd mode "
+    "usage guardrail variants knowledge_version purpose"
 ).split()
 
 
@@ -88,6 +89,10 @@ def announcement_of(record: dict, answer: str | None = None) -> tuple[str, dict]
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
     if not isinstance(value, Decimal):
         return value
     return int(value) if value == value.to_integral_value() else float(value)

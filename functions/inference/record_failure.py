@@ -5,7 +5,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import policy, requests_table
 from adapters.clock import iso, now
-from domain.inference.answers import cost_of_chain
+from domain.inference.answers import cost_of_chain, recorded_attempts
+from domain.inference.usage import lines_of
 from domain.outcomes import failure_of
 
 logger = Logger()
@@ -20,7 +21,8 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "outcome_at": iso(now()),
         "reason": verdict.reason,
         "message": verdict.message,
-        "attempts": event["attempts"],
+        "attempts": recorded_attempts(event["attempts"]),
+        "usage": lines_of(event["attempts"]),
         "cost_usd": cost_of_chain(rules.models, event["attempts"]),
         "policy_version": rules.version,
         "mode": request["mode"],

@@ -115,6 +115,14 @@ def test_a_review_id_is_an_execution_name_that_gives_nothing_away():
     assert "acme" not in review_id
 
 
+def test_a_review_is_named_by_its_request_s_purpose_and_number():
+    names = {review_id_of("acme#r-1", number=number) for number in (1, 2)}
+
+    assert len(names) == 2
+    # Reviews wait under it: a change of the recipe loses them.
+    assert review_id_of("acme#r-1") == "r-ef8fdcdba40d01933b674fe14fe001d5"
+
+
 def test_an_announcement_refers_to_the_words_and_holds_none():
     detail_type, detail = announcement_of(RECORD)
 
@@ -134,6 +142,20 @@ def test_an_announcement_refers_to_the_words_and_holds_none():
 
 def test_an_answer_travels_only_when_it_is_handed_over():
     assert announcement_of(RECORD, "Eleven hours.")[1]["answer"] == "Eleven hours."
+
+
+def test_how_a_request_was_answered_is_announced_in_numbers_of_json():
+    used = [{"model": "nova-lite", "input_tokens": Decimal(30), "text_units": {"topic_policy": Decimal(2)}}]
+    recorded = {"guardrail": {"id": "gr1", "version": "3"}, "variants": {"tone": "b"}, "purpose": "shadow"}
+
+    detail = announcement_of(RECORD | recorded | {"usage": used, "knowledge_version": Decimal(4)})[1]
+
+    assert {name: detail[name] for name in recorded} == recorded
+    assert (detail["usage"], detail["knowledge_version"]) == (
+        [{"model": "nova-lite", "input_tokens": 30, "text_units": {"topic_policy": 2}}],
+        4,
+    )
+    assert type(detail["usage"][0]["input_tokens"]) is int
 
 
 def test_numbers_of_the_table_become_numbers_of_json():

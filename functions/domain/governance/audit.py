@@ -29,7 +29,7 @@ READ = {
     REQUESTS: (
         "request_key tenant request_id use_case channel status reason confidence decided_by mode model attempts "
         "input_tokens output_tokens cost_usd findings stop_reason prompt_version policy_version review_id admitted_at "
-        "outcome_at due_at subject_mac body_mac answer_mac"
+        "outcome_at due_at subject_mac body_mac answer_mac guardrail"
     ).split(),
     REVIEWS: (
         "review_id tenant use_case request_id kind tier status reason opened_at due_at decision decided_by decided_at "
@@ -138,6 +138,8 @@ def _of_outcome(new: dict, before: str | None, about: dict) -> Iterator[Told]:
             )
         if "findings" in new:
             verdict = {"findings": sorted(new["findings"]), "judgement": "FOUND" if new["findings"] else "CLEAR"}
+            if chosen := new.get("guardrail"):
+                verdict["guardrail"] = f"{chosen['id']}:{chosen['version']}"
             yield "GUARDRAIL_JUDGED", at, SYSTEM, about | verdict
     decided = _some(new, "reason", "confidence", "decided_by", "mode", "review_id", "answer_mac", "cost_usd")
     if status == Status.HELD:

@@ -4,9 +4,10 @@ import hashlib
 import json
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
+from domain.inference.usage import cached_of, text_units_of, tokens_of
 from domain.policy import Model, UseCase
 
 SHAPE_BOUNDS = (80, 200, 400, 800, 1500, 3000, 6000)
@@ -26,6 +27,8 @@ class Answer:
     relevance: float | None
     findings: tuple[str, ...]
     guarded: bool
+    cached_tokens: tuple[int, int] = (0, 0)  # read from and written to the provider's cache
+    text_units: dict[str, int] = field(default_factory=dict)  # of the guardrail, by its policies
 
     @property
     def blocked(self) -> bool:
@@ -40,21 +43,23 @@ class Answer:
         before, _, last_line = text.rpartition("\n")
         if match := _STATED.fullmatch(last_line.strip()):
             stated, text = min(float(match[1]), 1.0), before.rstrip()
-        assessments = [
-            assessment
-            for listed in (raw.get("Trace") or {}).get("Guardrail", {}).get("OutputAssessments", {}).values()
-            for assessment in listed
-        ]
+        trace = raw.get("Trace") or {}
+        guardrail = trace.get("Guardrail", {})
+        assessments = [one for listed in guardrail.get("OutputAssessments", {}).values() for one in listed]
+        judged = [*guardrail.get("InputAssessment", {}).values(), *assessments]
+        input_tokens, output_tokens = tokens_of(raw["Usage"])
         return cls(
             text=text,
             stop_reason=raw["StopReason"],
-            input_tokens=raw["Usage"]["InputTokens"],
-            output_tokens=raw["Usage"]["OutputTokens"],
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
             stated_confidence=stated,
             grounding=_lowest_score(assessments, "GROUNDING"),
             relevance=_lowest_score(assessments, "RELEVANCE"),
             findings=tuple(sorted(_findings(assessments))),
-            guarded="Guardrail" in (raw.get("Trace") or {}),
+            guarded="Guardrail" in trace,
+            cached_tokens=cached_of(raw["Usage"]),
+            text_units=text_units_of(one["InvocationMetrics"]["Usage"] for one in judged if "InvocationMetrics" in one),
         )
 
 
@@ -87,6 +92,11 @@ def cost_of_chain(models: dict[str, Model], attempts: list[dict]) -> Decimal:
         if each["model"] in models
     )
     return sum(costs, Decimal(0))
+
+
+def recorded_attempts(attempts: list[dict]) -> list[dict]:
+    """The attempts that gave no answer, as a record has them; what they used is recorded by line."""
+    return [{name: value for name, value in each.items() if name not in ("usage", "text_units")} for each in attempts]
 
 
 def _lowest_score(assessments: list[dict], kind: str) -> float | None:

@@ -96,6 +96,14 @@ def test_an_answer_says_which_models_were_asked_what_the_guardrail_found_and_wha
     assert outcome["facts"] == {"reason": "GUARDRAIL_FINDING", "confidence": 0.41, "cost_usd": 0.0002}
 
 
+def test_a_judgement_says_whose_it_was():
+    chosen = assessed("COMPLETED", guardrail={"id": "gr1", "version": "3"})
+
+    _, guardrail, _ = told(REQUESTS, chosen, request("ADMITTED"))
+
+    assert guardrail["facts"]["guardrail"] == "gr1:3"
+
+
 def test_a_held_answer_s_end_says_who_decided_and_not_again_what_the_model_did():
     decided = assessed("COMPLETED", decided_by="lead", answer_mac="a1")
 

@@ -150,6 +150,22 @@ def test_the_next_model_answers_when_one_fails(bulwark, kind, error):
     assert [(attempt["model"], attempt["error"]) for attempt in record["attempts"]] == [("nova-lite", error)]
 
 
+def test_what_each_attempt_used_and_which_guardrail_judged_is_recorded_and_announced(bulwark):
+    fault(bulwark, "truncated", "us.amazon.nova-lite-v1:0")
+    request_id = bulwark.send("sure")
+
+    record = bulwark.outcome(request_id)
+
+    assert [line["model"] for line in record["usage"]] == ["nova-lite", "nova-pro"]
+    for line in record["usage"]:
+        assert line["input_tokens"] > 0 and line["output_tokens"] > 0
+        assert line["text_units"]["content_policy"] >= 2, "what was asked, and what was answered"
+    assert record["guardrail"] == {"id": bulwark.outputs["GuardrailId"], "version": "1"}
+    [event] = bulwark.announced(request_id)
+    assert event["detail"]["guardrail"] == record["guardrail"]
+    assert [line["model"] for line in event["detail"]["usage"]] == ["nova-lite", "nova-pro"]
+
+
 def test_a_rejected_answer_is_paid_for_too(bulwark):
     fault(bulwark, "truncated", "us.amazon.nova-lite-v1:0")
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from converse import converse_result
 
+from domain.inference.usage import line
 from inference.assess.price_answer import price_answer
 
 FAILED = {"model": "nova-pro", "error": "TRUNCATED_ANSWER", "input_tokens": 1000, "output_tokens": 500}
@@ -22,3 +23,18 @@ def test_attempts_before_it_are_paid_for(assessment):
 
     assert priced.attributes["cost_usd"] == Decimal("0.0024")
     assert priced.attributes["attempts"] == [FAILED, UNANSWERED]
+
+
+def test_each_attempt_that_answered_has_a_line_of_usage_and_the_last_is_the_answer_s(assessment):
+    reported = {"usage": {"InputTokens": 1000, "OutputTokens": 500}, "text_units": [{"TopicPolicyUnits": 2}]}
+    metrics = {"InvocationMetrics": {"Usage": {"TopicPolicyUnits": 1, "WordPolicyUnits": 1}}}
+    raw = converse_result("Yes.", tokens=(30, 7), guardrail=metrics)
+    raw["Trace"]["Guardrail"]["InputAssessment"] = {"guardrail": metrics}
+
+    priced = price_answer(assessment(raw, attempts=[UNANSWERED, FAILED | reported]))
+
+    assert priced.attributes["usage"] == [
+        line("nova-pro", 1000, 500, {"topic_policy": 2}),
+        line("nova-lite", 30, 7, {"topic_policy": 2, "word_policy": 2}),
+    ]
+    assert priced.attributes["attempts"] == [UNANSWERED, FAILED]
