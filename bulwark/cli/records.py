@@ -35,6 +35,8 @@ SHOWN = [
     "prompt_version",
     "source_event_id",
     "stop_reason",
+    "usage",
+    "guardrail",
 ]
 _BATCH = 100
 

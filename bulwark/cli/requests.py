@@ -215,6 +215,7 @@ def _show_record(record: dict) -> None:
             "confidence": render.share(record.get("confidence")),
             "signals": render.signals(record.get("signals", {})),
             "findings": ", ".join(record.get("findings", [])),
+            "guardrail": "{id}, version {version}".format(**record["guardrail"]) if "guardrail" in record else None,
             "policy": record.get("policy_version"),
             "prompt": record.get("prompt_version"),
             "execution": record.get("execution_name"),
