@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from decimal import Decimal
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
@@ -120,6 +121,23 @@ def get_many(table: str, keys: list[dict], consistent: bool = False) -> list[dic
     return found
 
 
+def decimal(value: float) -> Decimal:
+    """A float as DynamoDB keeps numbers."""
+    return Decimal(str(value))
+
+
+def as_item(value: dict) -> dict:
+    """A map of JSON in the numbers of DynamoDB."""
+    return {name: decimal(each) if isinstance(each, float) else each for name, each in value.items()}
+
+
+def as_json(item: dict | None) -> dict | None:
+    """A stored map in the numbers of JSON: the same text as before it was stored."""
+    if item is None:
+        return None
+    return {name: _number(value) if isinstance(value, Decimal) else value for name, value in item.items()}
+
+
 def _get_batch(table: str, wanted: dict) -> list[dict]:
     found: list[dict] = []
     for attempt in range(ATTEMPTS):
@@ -135,3 +153,7 @@ def _get_batch(table: str, wanted: dict) -> list[dict]:
 def _plain(item: dict | None) -> dict | None:
     """Errors carry items as typed attributes, which the client does not translate."""
     return item and {name: _deserialize(value) for name, value in item.items()}
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)

@@ -3,8 +3,7 @@
 import os
 
 from adapters.clock import iso, now
-from adapters.dynamodb import client, get_many, update
-from adapters.requests_table import decimal
+from adapters.dynamodb import client, decimal, get_many, update
 from domain.modes import ANY_TENANT, OWNER_PREFIX, EffectiveMode, Mode, effective
 
 # How old a mode may be that a request is handled by: one read serves every request of a process meanwhile.

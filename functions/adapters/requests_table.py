@@ -4,12 +4,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 
 from adapters import payloads, subject_keys
 from adapters.clock import iso
-from adapters.dynamodb import ConditionFailed, client, get, get_many, put, transact, update, updated
+from adapters.dynamodb import ConditionFailed, as_item, client, get, get_many, put, transact, update, updated
 from adapters.paging import merged_page
 from adapters.subject_keys import SubjectKey
 from domain.errors import TableContended
@@ -352,27 +351,6 @@ def _listed(request_key: str, outcome_at: str) -> dict:
         "outcome_shard": f"{request_key.partition('#')[0]}#{shard}",
         "outcome_position": f"{outcome_at}#{digest}",
     }
-
-
-def decimal(value: float) -> Decimal:
-    """A float as DynamoDB keeps numbers."""
-    return Decimal(str(value))
-
-
-def as_item(value: dict) -> dict:
-    """A map of JSON in the numbers of DynamoDB."""
-    return {name: decimal(each) if isinstance(each, float) else each for name, each in value.items()}
-
-
-def as_json(item: dict | None) -> dict | None:
-    """A stored map in the numbers of JSON: the same text as before it was stored."""
-    if item is None:
-        return None
-    return {name: _number(value) if isinstance(value, Decimal) else value for name, value in item.items()}
-
-
-def _number(value: Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _claimed(record: dict | None, execution_name: str) -> Claim:

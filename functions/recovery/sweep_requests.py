@@ -5,7 +5,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import requests_table, workflows
 from adapters.clock import epoch, iso, now
-from adapters.dynamodb import ConditionFailed, transact
+from adapters.dynamodb import ConditionFailed, as_json, transact
 from adapters.requests_table import REVIEW_START_SECONDS
 from adapters.reviews import reviews_table
 from adapters.reviews.reviews_table import LAPSE_SECONDS
@@ -52,7 +52,7 @@ def _sweep(request_key: str, moment: float) -> str | None:
 
 def _sweep_review(record: dict, moment: float) -> str | None:
     """A request under review is due when the review did not open, was decided but not resumed, or outlived its time."""
-    planned, request_key = requests_table.as_json(record["review"]), record["request_key"]
+    planned, request_key = as_json(record["review"]), record["request_key"]
     review = reviews_table.find(planned["review_id"])
     status = review["status"] if review else None
     if status in (ReviewStatus.DECIDED, ReviewStatus.ANSWERED):

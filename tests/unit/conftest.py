@@ -20,7 +20,7 @@ from adapters import modes_table, requests_table, schemas, subject_keys, workflo
 from adapters import policy as policy_adapter
 from adapters.clock import iso
 from adapters.desk import desk_settings
-from adapters.requests_table import as_item, decimal
+from adapters.dynamodb import as_item, decimal
 from adapters.reviews import reviews_table
 from domain.outcomes import review_id_of
 from domain.policy import Policy

@@ -7,7 +7,7 @@ from boto3.dynamodb.conditions import Key
 from words import key_of, text_of
 
 from adapters import dynamodb, payloads, requests_table, subject_keys
-from adapters.requests_table import LimitReached, as_json, decimal, due_for_sweep, record_outcome
+from adapters.requests_table import LimitReached, due_for_sweep, record_outcome
 from domain.errors import SubjectClosed, SubjectErased
 from domain.inference.limits import shards_for
 from domain.requests import Reason, RequestRefused, Status, read_request
@@ -332,14 +332,3 @@ def test_a_body_is_kept_in_the_record_or_beside_it(claim, characters, where):
 
     assert {"payload", "payload_ref"} & record.keys() == {where}
     assert "x" * characters in text_of(record, "payload")
-
-
-@pytest.mark.parametrize("numbers", [{"a": 1, "b": 0.25, "c": "text", "d": True}, {}])
-def test_stored_numbers_come_back_as_json_has_them(numbers):
-    stored = {name: decimal(value) if isinstance(value, float) else value for name, value in numbers.items()}
-
-    assert as_json(stored) == numbers
-
-
-def test_nothing_stored_is_nothing():
-    assert as_json(None) is None

@@ -1,10 +1,10 @@
-"""adapters/dynamodb.py: transactions that name what stopped them, reads, and how both give way to others."""
+"""adapters/dynamodb.py: transactions that name what stopped them, reads, how both give way to others, and numbers."""
 
 import pytest
 from botocore.stub import Stubber
 
 from adapters import dynamodb
-from adapters.dynamodb import ConditionFailed, get, get_many, put, transact, update
+from adapters.dynamodb import ConditionFailed, as_json, decimal, get, get_many, put, transact, update
 from domain.errors import TableContended
 
 COUNT = update("control", {"control_key": "count"}, add={"count": 1})
@@ -118,3 +118,14 @@ def test_a_batch_that_is_never_whole_is_told_by_name(scripted):
 
     with pytest.raises(TableContended):
         get_many("control", [{"control_key": "a"}])
+
+
+@pytest.mark.parametrize("numbers", [{"a": 1, "b": 0.25, "c": "text", "d": True}, {}])
+def test_stored_numbers_come_back_as_json_has_them(numbers):
+    stored = {name: decimal(value) if isinstance(value, float) else value for name, value in numbers.items()}
+
+    assert as_json(stored) == numbers
+
+
+def test_nothing_stored_is_nothing():
+    assert as_json(None) is None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from adapters import payloads, requests_table, subject_keys
 from adapters.clock import epoch, iso
-from adapters.dynamodb import ConditionFailed, client, get, get_many, transact, update, updated
+from adapters.dynamodb import ConditionFailed, client, decimal, get, get_many, transact, update, updated
 from adapters.requests_table import DAY_SECONDS, LAST
 from adapters.reviews import quality_table
 from adapters.subject_keys import SubjectKey
@@ -94,8 +94,8 @@ def open_for(review: dict, tier: str, task_token: str, sla_seconds: int, request
         "lead_sla_seconds claim_seconds due_notice_seconds retention_class subject_ref"
     ).split()
     first = {name: review[name] for name in kept if name in review} | {
-        "confidence": requests_table.decimal(review["confidence"]),
-        "audit_share": requests_table.decimal(review["audit_share"]),
+        "confidence": decimal(review["confidence"]),
+        "audit_share": decimal(review["audit_share"]),
         **whose,
         "requested_by": requested_by,
         "expires_at": int(now) + review["review_days"] * DAY_SECONDS,

@@ -3,8 +3,9 @@
 import json
 from secrets import SystemRandom
 
-from adapters import payloads, requests_table
+from adapters import payloads
 from adapters.clock import iso
+from adapters.dynamodb import as_item
 from domain.outcomes import review_id_of
 from domain.reviews.reviews import Kind, kind_of, plan_review
 from inference.assess.assessment import Assessment
@@ -27,7 +28,7 @@ def draw_review(assessment: Assessment) -> Assessment:
         "confidence": assessment.confidence,
         **plan_review(kind, use_case, chance(), chance()),
     }
-    recorded = {"review": requests_table.as_item(review), **_passages(assessment)}
+    recorded = {"review": as_item(review), **_passages(assessment)}
     if kind is Kind.HELD:
         due_at = iso(assessment.moment + use_case.review.reviewer_sla_seconds)
         recorded |= {"review_id": review["review_id"], "held_at": iso(assessment.moment), "due_at": due_at}

@@ -1,6 +1,6 @@
 """JudgeAnswer: whether an answer is released, held or refused, and how sure that is."""
 
-from adapters.requests_table import decimal
+from adapters.dynamodb import decimal
 from domain.inference.confidence import confidence_of, signals_of
 from domain.outcomes import judge
 from inference.assess.assessment import Assessment

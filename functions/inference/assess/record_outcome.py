@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from adapters import requests_table
 from adapters.clock import iso
+from adapters.dynamodb import as_json
 from adapters.requests_table import REVIEW_START_SECONDS
 from inference.assess.assessment import Assessment
 
@@ -20,5 +21,5 @@ def record_outcome(assessment: Assessment) -> Assessment:
     first = requests_table.record_outcome(request["request_key"], request["in_flight_key"], status, outcome, sweep_at)
     if first is not None:
         # A retry of ours, or the sweeper, was first: its record is the outcome.
-        status, review = first.get("status"), requests_table.as_json(first.get("review"))
+        status, review = first.get("status"), as_json(first.get("review"))
     return replace(assessment, ours=first is None, told={"status": status, "review": review})

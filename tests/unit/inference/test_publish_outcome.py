@@ -9,8 +9,8 @@ from words import key_of, sealed
 
 from adapters import bus as bus_adapter
 from adapters import dynamodb
+from adapters.dynamodb import decimal
 from adapters.inference import answers_table
-from adapters.requests_table import decimal
 from domain.outcomes import event_id_of
 from outbox import publish_outcome
 

@@ -6,7 +6,7 @@ import pytest
 from words import sealed
 
 from adapters import payloads, workflows
-from adapters.requests_table import decimal
+from adapters.dynamodb import decimal
 from api import submit_inference
 from domain.inference.prompts import MAX_RENDERED_BYTES
 from domain.requests import MAX_BODY_BYTES

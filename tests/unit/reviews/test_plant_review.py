@@ -7,6 +7,7 @@ from people import REVIEWER, judge, reviewer
 from words import text_of
 
 from adapters import requests_table
+from adapters.dynamodb import as_json
 from adapters.reviews import reviews_table
 from api import claim_next_review, list_inferences, plant_review, read_inference, read_review
 from domain.outcomes import review_id_of
@@ -36,7 +37,7 @@ def plant(call, stores, rules, clock, step_functions):
 
 
 def open_planted(context, tier: str = "reviewer") -> str:
-    review = requests_table.as_json(requests_table.find("acme#planted-1")["review"])
+    review = as_json(requests_table.find("acme#planted-1")["review"])
     event = {"execution_name": "r", "task_token": "token", "review": review, "tier": tier, "sla_seconds": 600}
     await_reviewer.handler(event, context)
     return review["review_id"]

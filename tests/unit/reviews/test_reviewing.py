@@ -8,6 +8,7 @@ from people import LEAD, REVIEWER, claim, judge, lead, reviewer
 from words import said_in, sealed
 
 from adapters import requests_table
+from adapters.dynamodb import as_json
 from adapters.reviews import reviews_table
 from api import decide_review, list_reviews, read_review
 
@@ -403,7 +404,7 @@ def test_earlier_verdicts_are_shown_to_a_lead_alone(read, open_review):
 
 
 def again(review: dict, tier: str) -> None:
-    planned = requests_table.as_json(requests_table.find(review["request_key"])["review"])
+    planned = as_json(requests_table.find(review["request_key"])["review"])
     reviews_table.open_for(planned, tier, f"token-{tier}", 600, {"user_id": "user-17"}, NOW)
 
 

@@ -12,7 +12,7 @@ from words import key_of, sealed, text_of
 
 from adapters import payloads, requests_table
 from adapters.clock import iso
-from adapters.dynamodb import ConditionFailed, client, update
+from adapters.dynamodb import ConditionFailed, as_json, client, update
 from adapters.reviews import reviews_table
 from adapters.reviews.reviews_table import ATTEMPTS, LAPSE_SECONDS, MOST_LATE_DECISIONS, RESUME_SECONDS
 from domain.errors import ReviewNotHeld, TableContended
@@ -30,7 +30,7 @@ def opened(open_review):
 
 
 def open_for(review: dict, tier: str, token: str, sla: int, now: float) -> dict:
-    planned = requests_table.as_json(requests_table.find(review["request_key"])["review"])
+    planned = as_json(requests_table.find(review["request_key"])["review"])
     return reviews_table.open_for(planned, tier, token, sla, {"user_id": "user-17"}, now)
 
 
