@@ -97,7 +97,7 @@ def in_a_process(cloud: embedded.Cloud, *arguments: str) -> Any:
 
 def count_key_calls(requests: int) -> float:
     """Calls for subjects' keys per admitted request, over the mix of subjects and of processes' memories."""
-    from adapters import subject_keys
+    from adapters import key_memory, root_key
     from inference import admit_request
 
     own, chance, whose = OwnTime(), random.Random(2), subjects("mix")
@@ -105,11 +105,11 @@ def count_key_calls(requests: int) -> float:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         for number in range(requests):
             process = chance.randrange(MIX_PROCESSES)
-            subject_keys._root, subject_keys._remembered = memories[process]
+            root_key._root, key_memory._remembered = memories[process]
             detail = {"request_id": f"mix-{number}", "use_case": "sure", "query": "Why?", "user_id": next(whose)}
             admitted = admit_request.handler(arriving(f"mix-{number}", detail), CONTEXT)
             assert admitted["admission"] == "ADMITTED", admitted
-            memories[process] = subject_keys._root, subject_keys._remembered
+            memories[process] = root_key._root, key_memory._remembered
     return round(own.key_calls / requests - 1, 4)
 
 

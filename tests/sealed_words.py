@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from adapters import subject_keys
-from adapters.subject_keys import SubjectKey
+from adapters import root_key, subject_keys
+from adapters.sealing import SubjectKey
 from bulwark.local.cloud import Cloud
 
 
@@ -25,12 +25,12 @@ def new_key(cloud: Cloud, subject_ref: str, tenant: str) -> tuple[SubjectKey, di
 
 @contextmanager
 def _as_whoever_may(cloud: Cloud) -> Iterator[None]:
-    wrapped_root = b64decode(_wrapped(cloud, subject_keys.ROOT))
-    context = subject_keys._context()
+    wrapped_root = b64decode(_wrapped(cloud, root_key.ROOT))
+    context = root_key._context()
     root = cloud.client("kms").decrypt(CiphertextBlob=wrapped_root, EncryptionContext=context)["Plaintext"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KEYS_TABLE", "here")
-        patched.setattr(subject_keys, "_root", ("here", root))
+        patched.setattr(root_key, "_root", ("here", root))
         yield
 
 

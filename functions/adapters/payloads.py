@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import boto3
 from botocore.exceptions import ClientError
 
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 
 # An item is written and read whole at a unit per KiB; from some 32 KiB on, which is what this much is once sealed, an
 # object is cheaper.

@@ -10,7 +10,7 @@ from adapters import payloads, subject_keys
 from adapters.clock import iso
 from adapters.dynamodb import ConditionFailed, as_item, client, get, get_many, put, transact, update, updated
 from adapters.paging import merged_page
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from domain.errors import TableContended
 from domain.inference.limits import LimitShard
 from domain.policy import Policy, UseCase

@@ -1,76 +1,20 @@
 """Subject keys: each person's words are sealed under a key of their own, so that forgetting the key forgets the words.
 
-An envelope in three layers: KMS wraps the root, the root wraps each subject's key, the subject's key seals texts. A
-process asks KMS once (as AWS's hierarchical keyring does:
-https://docs.aws.amazon.com/database-encryption-sdk/latest/devguide/use-hierarchical-keyring.html).
+An envelope in three layers: KMS wraps the root (root_key.py), the root wraps each subject's key, the subject's key
+seals texts (sealing.py). Which key is whose, and whether it may be used or forgotten, is the table's to say; a process
+remembers what the table said last (key_memory.py).
 """
 
 import hmac
 import os
-from base64 import b64decode, b64encode
-from collections import OrderedDict
 from collections.abc import Iterable
-from functools import cached_property
 
-import boto3
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from adapters import clock
+from adapters import root_key
 from adapters.clock import iso
 from adapters.dynamodb import ATTEMPTS, client, get, get_many, put, update, updated
+from adapters.key_memory import forget, remember, remembered, seen_lately
+from adapters.sealing import KEY_BYTES, SubjectKey
 from domain.errors import SubjectClosed, SubjectErased, SubjectHeld, TableContended
-
-KEY_BYTES = 32
-NONCE_BYTES = 12
-ROOT = "root"
-SEALED = "sealed:1:"
-# So many subjects a process remembers.
-MOST_REMEMBERED = 10_000
-# So long it opens words with what it remembers; after that it asks whether the key is still there.
-OPENED_FROM_MEMORY_SECONDS = 60
-
-kms = boto3.client("kms")
-_root: tuple[str, bytes] | None = None  # of which table, and the key
-_remembered: OrderedDict[str, tuple["SubjectKey", float]] = OrderedDict()  # with when it was seen last
-
-
-class SubjectKey:
-    """A subject's key in the clear: seals and opens texts, and makes digests that say nothing without it."""
-
-    def __init__(self, ref: str, key: bytes, wrapped: str = ""):
-        self.ref, self._key, self.wrapped = ref, key, wrapped
-
-    def seal(self, text: str, place: str) -> str:
-        """The text, to be read with this key and for the same place (what the text is, and whose) alone."""
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, text.encode(), place.encode())
-        return SEALED + b64encode(nonce + sealed).decode()
-
-    def open(self, sealed: str, place: str) -> str:
-        """What was sealed; raises SubjectErased if it was under another key, which then is gone."""
-        try:
-            data = b64decode(sealed.removeprefix(SEALED))
-            return self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode()
-        except (InvalidTag, ValueError) as error:
-            raise SubjectErased(self.ref) from error
-
-    def mac(self, text: str) -> str:
-        """A digest (HMAC-SHA-256) that ties a record to a text, and tells nothing once the key is gone."""
-        return hmac.digest(self._derived, text.encode(), "sha256").hex()
-
-    @cached_property
-    def mark(self) -> str:
-        """What each record carries of its key: who was erased and came again has another one."""
-        return self.mac("subject")
-
-    @cached_property
-    def _cipher(self) -> AESGCM:
-        return AESGCM(self._key)
-
-    @cached_property
-    def _derived(self) -> bytes:
-        return hmac.digest(self._key, b"mac", "sha256")
 
 
 def subject_ref(tenant: str, subject_id: str | None) -> str:
@@ -79,17 +23,16 @@ def subject_ref(tenant: str, subject_id: str | None) -> str:
     A request without a subject belongs to its tenant.
     """
     named = f"{tenant}\0{subject_id or ''}".encode()
-    return hmac.digest(hmac.digest(_root_key(), b"refs", "sha256"), named, "sha256").hex()[:32]
+    return hmac.digest(root_key.derived(b"refs"), named, "sha256").hex()[:32]
 
 
 def create(ref: str, tenant: str, now: float) -> tuple[SubjectKey, dict]:
     """A new key for a subject, and the item that has to be put if the subject has none."""
     key = os.urandom(KEY_BYTES)
-    wrapped = _wrapper().encrypt(nonce := os.urandom(NONCE_BYTES), key, ref.encode())
     item = {
         "subject_ref": ref,
         "tenant": tenant,
-        "wrapped_key": b64encode(nonce + wrapped).decode(),
+        "wrapped_key": root_key.wrap(ref, key),
         "version": 1,
         "created_at": iso(now),
     }
@@ -111,12 +54,7 @@ def make(ref: str, tenant: str, now: float) -> SubjectKey:
 
 def unwrap(ref: str, wrapped_key: str) -> SubjectKey:
     """The key in the clear; raises SubjectErased where it is not this subject's."""
-    data = b64decode(wrapped_key)
-    try:
-        key = _wrapper().decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], ref.encode())
-    except InvalidTag as error:
-        raise SubjectErased(ref) from error
-    return SubjectKey(ref, key, wrapped_key)
+    return SubjectKey(ref, root_key.unwrap(ref, wrapped_key), wrapped_key)
 
 
 def carried(subject: dict) -> SubjectKey:
@@ -137,9 +75,9 @@ def ref_of(record: dict) -> str:
 
 def of(record: dict) -> SubjectKey:
     """The key that a record's words are under; raises SubjectErased if it is gone."""
-    if key := _seen_lately(record):
-        return key
     ref = ref_of(record)
+    if key := seen_lately(ref, record.get("subject_mac")):
+        return key
     item = find(ref)
     if item is None:
         forget(ref)
@@ -151,10 +89,11 @@ def of_many(records: Iterable[dict]) -> dict[str, SubjectKey]:
     """The keys that records' words are under, by ref_of() each, read together; without those that are gone."""
     known, unknown = {}, set()
     for record in records:
-        if key := _seen_lately(record):
-            known[key.ref] = key
+        ref = ref_of(record)
+        if key := seen_lately(ref, record.get("subject_mac")):
+            known[ref] = key
         else:
-            unknown.add(ref_of(record))
+            unknown.add(ref)
     items = get_many(_table(), [{"subject_ref": ref} for ref in sorted(unknown)], consistent=True)
     return {ref: key for ref, key in known.items() if ref not in unknown} | {
         item["subject_ref"]: _met(item) for item in items
@@ -188,33 +127,6 @@ def look_up(ref: str) -> None:
     """Know a subject's key before sealing, where sealing under a wrong one would be dear; raises SubjectClosed."""
     if remembered(ref) is None:
         take_in(ref, find(ref))
-
-
-def remembered(ref: str) -> SubjectKey | None:
-    """The key as this process saw it last; who seals with it has to check that it is still there."""
-    if found := _remembered.get(ref):
-        _remembered.move_to_end(ref)
-        return found[0]
-    return None
-
-
-def remember(key: SubjectKey) -> None:
-    _remembered[key.ref] = (key, clock.now())
-    _remembered.move_to_end(key.ref)
-    if len(_remembered) > MOST_REMEMBERED:
-        _remembered.popitem(last=False)
-
-
-def forget(ref: str) -> None:
-    """What this process remembers of a subject is not so any more."""
-    _remembered.pop(ref, None)
-
-
-def _seen_lately(record: dict) -> SubjectKey | None:
-    key = remembered(ref_of(record))
-    if key is None or clock.now() - _remembered[key.ref][1] >= OPENED_FROM_MEMORY_SECONDS:
-        return None
-    return key if record.get("subject_mac", key.mark) == key.mark else None
 
 
 def _met(item: dict) -> SubjectKey:
@@ -387,40 +299,6 @@ def drop_older(ref: str, moment: str) -> bool:
         return False
     forget(ref)
     return True
-
-
-def _wrapper() -> AESGCM:
-    return AESGCM(hmac.digest(_root_key(), b"wrap", "sha256"))
-
-
-def _root_key() -> bytes:
-    """The root in the clear, asked of KMS once by each process; the first process of all makes it."""
-    global _root
-    if _root is None or _root[0] != _table():
-        _root = (_table(), _load_root())
-    return _root[1]
-
-
-def _load_root() -> bytes:
-    item = get(_table(), {"subject_ref": ROOT})
-    if item is None:
-        made = kms.generate_data_key(KeyId=_kms_key(), NumberOfBytes=KEY_BYTES, EncryptionContext=_context())
-        item = {"subject_ref": ROOT, "wrapped_key": b64encode(made["CiphertextBlob"]).decode(), "version": 1}
-        try:
-            client.put_item(TableName=_table(), Item=item, ConditionExpression="attribute_not_exists(subject_ref)")
-            return made["Plaintext"]
-        except client.exceptions.ConditionalCheckFailedException:
-            item = get(_table(), {"subject_ref": ROOT})
-    wrapped = b64decode(item["wrapped_key"])
-    return kms.decrypt(KeyId=_kms_key(), CiphertextBlob=wrapped, EncryptionContext=_context())["Plaintext"]
-
-
-def _context() -> dict[str, str]:
-    return {"purpose": "bulwark-subject-keys"}
-
-
-def _kms_key() -> str:
-    return os.environ["SUBJECTS_KEY"]
 
 
 def _table() -> str:

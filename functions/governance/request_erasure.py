@@ -9,6 +9,7 @@ from adapters import bus, policy, schemas, subject_keys, workflows
 from adapters.clock import now
 from adapters.governance import audit_notes, erasers, erasures_table
 from adapters.schemas import SchemaViolated
+from adapters.sealing import SubjectKey
 
 logger = Logger()
 
@@ -78,7 +79,7 @@ def _note(record: dict, moment: float) -> dict:
     )
 
 
-def _key_of(ref: str, tenant: str, moment: float) -> tuple[subject_keys.SubjectKey, bool]:
+def _key_of(ref: str, tenant: str, moment: float) -> tuple[SubjectKey, bool]:
     """The subject's key, and whether they had one: who is not known gets one, so that they can be closed."""
     if item := subject_keys.find(ref):
         return subject_keys.unwrap(ref, item["wrapped_key"]), True

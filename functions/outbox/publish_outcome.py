@@ -11,7 +11,7 @@ from adapters import bus, dead_letters, measurements, payloads, requests_table, 
 from adapters.inference import answers_table
 from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from domain.errors import SubjectErased
 from domain.incidents.measures import measures_of
 from domain.outcomes import ANNOUNCED, DETAIL_TYPES, announcement_of

@@ -20,7 +20,7 @@ from sealed_words import new_key
 from workflows.conftest import ROOT, Bulwark, wait_for
 
 from adapters.governance import erasers
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from bulwark.local import cloud as embedded
 from domain.incidents.incidents import Incident, IncidentType
 from domain.incidents.mitigation import MitigationSettings, begin

@@ -16,7 +16,7 @@ from moto.core.base_backend import BackendDict
 from words import sealed
 
 import adapters.clock
-from adapters import modes_table, requests_table, schemas, subject_keys, workflows
+from adapters import key_memory, modes_table, requests_table, root_key, schemas, workflows
 from adapters import policy as policy_adapter
 from adapters.clock import iso
 from adapters.desk import desk_settings
@@ -146,8 +146,8 @@ def keys(table, monkeypatch):
     """The keys' table, and the KMS key that wraps their root."""
     made = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     monkeypatch.setenv("SUBJECTS_KEY", made)
-    subject_keys._root = None
-    subject_keys._remembered.clear()
+    root_key._root = None
+    key_memory._remembered.clear()
     return table("Keys")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from adapters import payloads
 from adapters.payloads import INLINE_BYTES, keep, text_of
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from domain.errors import SubjectErased
 
 KEY, OTHER = SubjectKey("ana", b"a" * 32), SubjectKey("ben", b"b" * 32)

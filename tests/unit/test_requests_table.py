@@ -6,7 +6,7 @@ import pytest
 from boto3.dynamodb.conditions import Key
 from words import key_of, text_of
 
-from adapters import dynamodb, payloads, requests_table, subject_keys
+from adapters import dynamodb, key_memory, payloads, requests_table, root_key, subject_keys
 from adapters.requests_table import LimitReached, due_for_sweep, record_outcome
 from domain.errors import SubjectClosed, SubjectErased
 from domain.inference.limits import shards_for
@@ -66,7 +66,7 @@ def calls():
     def note(model, **_) -> None:
         made.append(model.name)
 
-    for client in (dynamodb.client, subject_keys.kms, payloads.client):
+    for client in (dynamodb.client, root_key.kms, payloads.client):
         client.meta.events.register("before-call", note, "calls")
 
     def since() -> list[str]:
@@ -75,7 +75,7 @@ def calls():
         return found
 
     yield since
-    for client in (dynamodb.client, subject_keys.kms, payloads.client):
+    for client in (dynamodb.client, root_key.kms, payloads.client):
         client.meta.events.unregister("before-call", unique_id="calls")
 
 
@@ -138,11 +138,11 @@ def test_of_two_processes_that_meet_a_new_subject_at_once_both_seal_under_the_on
 
 def test_what_is_remembered_of_a_subject_that_was_erased_and_came_again_is_not_sealed_with(claim, known, control):
     old = claim("r-1", user_id="ana").record
-    stale = subject_keys._remembered[known]
+    stale = key_memory._remembered[known]
     subject_keys.begin_erasure(known, "e-1", NOW)
     subject_keys.drop(known, "e-1")
     claim("r-2", user_id="ana")
-    subject_keys._remembered[known] = stale
+    key_memory._remembered[known] = stale
 
     again = claim("r-3", user_id="ana")
 
@@ -155,10 +155,10 @@ def test_what_is_remembered_of_a_subject_that_was_erased_and_came_again_is_not_s
 
 def test_what_is_remembered_of_a_subject_that_was_erased_for_good_makes_a_new_key(claim, known):
     claim("r-1", user_id="ana")
-    stale = subject_keys._remembered[known]
+    stale = key_memory._remembered[known]
     subject_keys.begin_erasure(known, "e-1", NOW)
     subject_keys.drop(known, "e-1")
-    subject_keys._remembered[known] = stale
+    key_memory._remembered[known] = stale
 
     again = claim("r-2", user_id="ana")
 
@@ -172,10 +172,10 @@ def test_a_subject_that_is_being_erased_is_closed_to_new_requests(
     claim, known, requests, control, bucket, remembers, query
 ):
     claim("r-1", user_id="ana")
-    stale = subject_keys._remembered[known]
+    stale = key_memory._remembered[known]
     subject_keys.begin_erasure(known, "e-1", NOW)
     if remembers:
-        subject_keys._remembered[known] = stale
+        key_memory._remembered[known] = stale
 
     with pytest.raises(SubjectClosed):
         claim("r-2", user_id="ana", query=query)

@@ -2,7 +2,8 @@
 
 from adapters import payloads, subject_keys
 from adapters.dynamodb import client
-from adapters.subject_keys import SubjectKey, subject_ref
+from adapters.sealing import SubjectKey
+from adapters.subject_keys import subject_ref
 
 NOW = 1_800_000_000.0
 EXPIRES_AT = NOW + 30 * 86_400

@@ -12,7 +12,7 @@ import pytest
 from sealed_words import key_of
 
 from adapters import payloads
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from bulwark.local import cloud as embedded
 from bulwark.local.users import sign_in
 

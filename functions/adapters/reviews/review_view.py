@@ -6,7 +6,7 @@ from adapters import payloads, requests_table, subject_keys
 from adapters.api.http import Refused
 from adapters.clock import iso
 from adapters.reviews import reviews_table
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from domain.api.callers import Caller
 from domain.reviews.grounding import marked_sentences
 from domain.reviews.reviews import Tier, actions_of, is_claimed, is_own, opinions_for, silence_means

@@ -11,7 +11,7 @@ from adapters.clock import epoch, iso
 from adapters.dynamodb import ConditionFailed, client, decimal, get, get_many, transact, update, updated
 from adapters.requests_table import DAY_SECONDS, LAST
 from adapters.reviews import quality_table
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from domain.api.callers import Caller
 from domain.errors import ReviewNotHeld, TableContended
 from domain.governance import holds

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from adapters.requests_table import Claim
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from domain.modes import NORMAL, EffectiveMode
 from domain.policy import Policy, Tenant, UseCase
 from domain.requests import Request

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from adapters.subject_keys import SubjectKey
+from adapters.sealing import SubjectKey
 from domain.inference.answers import Answer
 from domain.outcomes import Verdict
 from domain.policy import Policy, UseCase

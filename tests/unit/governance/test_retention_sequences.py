@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import adapters.clock
-from adapters import payloads, requests_table, subject_keys
+from adapters import payloads, requests_table, root_key, subject_keys
 from adapters.clock import iso
 from adapters.reviews import reviews_table
 from domain.errors import SubjectHeld
@@ -202,7 +202,7 @@ def begin(stores, reviews, context, clock, requests, bucket, keys, control):
         for table in (requests, reviews, keys, control):
             name = table.key_schema[0]["AttributeName"]
             for item in table.scan()["Items"]:
-                if item[name] != subject_keys.ROOT:
+                if item[name] != root_key.ROOT:
                     table.delete_item(Key={name: item[name]})
         bucket.objects.all().delete()
         return World(context, clock, (requests, reviews), bucket)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from adapters import dynamodb, subject_keys, workflows
+from adapters import dynamodb, root_key, subject_keys, workflows
 from adapters.governance import erasures_table
 from bulwark.cli import app, erasures
 from bulwark.cli.target import started
@@ -193,14 +193,14 @@ def law(bulwark, monkeypatch):
         "aws_secret_access_key": "local",
     }
     client = boto3.resource("dynamodb", **where).meta.client
-    for module in (dynamodb, subject_keys, erasures_table):
+    for module in (dynamodb, root_key, subject_keys, erasures_table):
         monkeypatch.setattr(module, "client", client)
-    monkeypatch.setattr(subject_keys, "kms", boto3.client("kms", **where))
+    monkeypatch.setattr(root_key, "kms", boto3.client("kms", **where))
     monkeypatch.setattr(workflows, "client", boto3.client("stepfunctions", **where))
     monkeypatch.setenv("KEYS_TABLE", bulwark.outputs["KeysTable"])
     monkeypatch.setenv("CONTROL_TABLE", bulwark.outputs["ControlTable"])
     monkeypatch.setenv("SUBJECTS_KEY", bulwark.cloud.stack.resources["SubjectsKey"].attributes["Arn"])
-    monkeypatch.setattr(subject_keys, "_root", None)
+    monkeypatch.setattr(root_key, "_root", None)
     return subject_keys
 
 
