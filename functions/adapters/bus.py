@@ -49,6 +49,13 @@ def publish(entries: list[dict]) -> list[str | None]:
     return errors + (_put(batch) if batch else [])
 
 
+def announce(detail_type: str, detail: dict) -> None:
+    """Publish one event; raises if the bus does not take it, so that whoever announces is run again."""
+    [error] = publish([entry(detail_type, detail)])
+    if error:
+        raise RuntimeError(f"the bus did not take {detail_type}: {error}")
+
+
 def fits(detail: dict) -> bool:
     """Whether a detail may travel in one event."""
     return len(json.dumps(detail, ensure_ascii=False).encode()) + ENVELOPE_BYTES <= MAX_BYTES

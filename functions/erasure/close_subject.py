@@ -16,33 +16,34 @@ logger = Logger()
 def handler(event: dict, context: LambdaContext) -> dict:
     moment, erasure_id, ref = now(), event["erasure_id"], event["subject_ref"]
     record = erasures_table.find(erasure_id) or {}
-    if "before" in record:
-        if subject_keys.is_held(subject_keys.find(ref) or {}):
-            _delay(record, moment)
-            return {"held": True, "dropped": False}
-        # It is done again, for what a backup brought back: the subject may have a new life, which goes on.
-        erasures_table.change(erasure_id, ("task_token",), status=ErasureStatus.ERASING)
-        return {"held": False, "dropped": False}
-    if "key_dropped_at" in record:
+    # Done again, it is for what a backup brought back: the subject may have a new life, which goes on.
+    again = "before" in record
+    if "key_dropped_at" in record and not again:
         # A run before this one forgot the subject, who may have come again; what is left is to say so.
         return {"held": False, "dropped": True}
     try:
-        subject_keys.begin_erasure(ref, erasure_id, moment)
+        if again:
+            _refuse_if_held(ref)
+        else:
+            subject_keys.begin_erasure(ref, erasure_id, moment)
     except SubjectHeld:
         _delay(record, moment)
         return {"held": True, "dropped": False}
     erasures_table.change(erasure_id, ("task_token",), status=ErasureStatus.ERASING)
-    audit_notes.leave(
-        "SUBJECT_CLOSED",
-        "bulwark",
-        moment,
-        f"{erasure_id}-closed",
-        erasure_id=erasure_id,
-        tenant=record["tenant"],
-        subject_ref=ref,
-    )
-    logger.info("subject closed", erasure_id=erasure_id)
+    if not again:
+        _note_closed(record, moment)
     return {"held": False, "dropped": False}
+
+
+def _refuse_if_held(ref: str) -> None:
+    if subject_keys.is_held(subject_keys.find(ref) or {}):
+        raise SubjectHeld(ref)
+
+
+def _note_closed(record: dict, moment: float) -> None:
+    erasure_id, facts = record["erasure_id"], {name: record[name] for name in ("erasure_id", "tenant", "subject_ref")}
+    audit_notes.leave("SUBJECT_CLOSED", "bulwark", moment, f"{erasure_id}-closed", **facts)
+    logger.info("subject closed", erasure_id=erasure_id)
 
 
 def _delay(record: dict, moment: float) -> None:
@@ -57,9 +58,7 @@ def _delay(record: dict, moment: float) -> None:
         "reason": "HELD",
         "at": since,
     }
-    [error] = bus.publish([bus.entry("ErasureDelayed", detail)])
-    if error:
-        raise RuntimeError(f"the bus did not take ErasureDelayed: {error}")
+    bus.announce("ErasureDelayed", detail)
     audit_notes.leave(
         "ERASURE_DELAYED",
         "bulwark",

@@ -19,6 +19,18 @@ def handler(event: dict, context: LambdaContext) -> dict:
     done = record["status"] == ErasureStatus.DONE
     if not done:
         receipts.issue(receipt)
+    _tell(receipt, moment)
+    # Last, so that an erasure whose end could not be told has not ended, and can be asked for again.
+    if not done:
+        values = {"receipt_ref": receipts.ref_of(erasure_id), "outcome": receipt["outcome"]}
+        erasures_table.finish(record, values, moment)
+    logger.info("erasure ended", erasure_id=erasure_id, outcome=receipt["outcome"])
+    return {"outcome": receipt["outcome"]}
+
+
+def _tell(receipt: dict, moment: float) -> None:
+    """Note the erasure for the audit log, and announce it."""
+    erasure_id = receipt["erasure_id"]
     facts = {name: receipt[name] for name in ("erasure_id", "tenant", "subject_ref", "outcome")}
     audit_notes.leave("SUBJECT_ERASED", "bulwark", moment, f"{erasure_id}-erased", **facts)
     detail = {
@@ -27,12 +39,4 @@ def handler(event: dict, context: LambdaContext) -> dict:
         "receipt_ref": receipts.ref_of(erasure_id),
         "at": receipt["erased_at"],
     }
-    [error] = bus.publish([bus.entry("SubjectErased", detail)])
-    if error:
-        raise RuntimeError(f"the bus did not take SubjectErased: {error}")
-    # Last, so that an erasure whose end could not be told has not ended, and can be asked for again.
-    if not done:
-        values = {"receipt_ref": detail["receipt_ref"], "outcome": receipt["outcome"]}
-        erasures_table.finish(record, values, moment)
-    logger.info("erasure ended", erasure_id=erasure_id, outcome=receipt["outcome"])
-    return {"outcome": receipt["outcome"]}
+    bus.announce("SubjectErased", detail)

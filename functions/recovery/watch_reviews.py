@@ -1,5 +1,7 @@
 """WatchReviews: every minute says which reviews are due soon, measures each queue, and has the policy give way."""
 
+from collections import Counter
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -30,25 +32,32 @@ def handler(event: dict, context: LambdaContext) -> dict:
     rules = policy.current()
     places = [(tenant.name, use_case) for tenant in rules.tenants.values() for use_case in sorted(tenant.use_cases)]
     counters = quality_table.read(places, month_of(iso(moment)))
-    watched = {"queues": 0, "noticed": 0, "breaching": 0, "failed": 0}
-    # Where there are more than a run has time for, each minute begins with others.
-    first = int(moment // 60) % len(places) if places else 0
-    for tenant, use_case in places[first:] + places[:first]:
+    watched = Counter(queues=0, noticed=0, breaching=0, failed=0)
+    for tenant, use_case in _in_turn(places, moment):
         if context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS:
             logger.warning("queues left to the next run", left=len(places) - watched["queues"])
             break
-        try:
-            review_rules = rules.use_cases[use_case].review
-            watched["noticed"] += _notice(tenant, use_case, moment)
-            ended = int(counters.get((tenant, use_case), {}).get("decided", 0))
-            load = _measure(tenant, use_case, review_rules, ended, moment)
-            watched["breaching"] += load.breaching
-        except Exception:
-            # One queue stops no other; the next minute's run meets it again.
-            logger.exception("queue not watched", tenant=tenant, use_case=use_case)
-            watched["failed"] += 1
-        watched["queues"] += 1
+        ended = int(counters.get((tenant, use_case), {}).get("decided", 0))
+        watched.update(_watch(tenant, use_case, rules.use_cases[use_case].review, ended, moment))
     logger.info("queues watched", **watched)
+    return dict(watched)
+
+
+def _in_turn(places: list[tuple[str, str]], moment: float) -> list[tuple[str, str]]:
+    """Where there are more than a run has time for, each minute begins with others."""
+    first = int(moment // 60) % len(places) if places else 0
+    return places[first:] + places[:first]
+
+
+def _watch(tenant: str, use_case: str, rules: ReviewRules, ended: int, moment: float) -> Counter:
+    """What watching one queue came to; it stops no other, and the next minute's run meets it again."""
+    watched = Counter(queues=1)
+    try:
+        watched["noticed"] = _notice(tenant, use_case, moment)
+        watched["breaching"] = int(_measure(tenant, use_case, rules, ended, moment).breaching)
+    except Exception:
+        logger.exception("queue not watched", tenant=tenant, use_case=use_case)
+        watched["failed"] = 1
     return watched
 
 
@@ -110,9 +119,7 @@ def _announce(state: dict) -> None:
         "state": "BREACHING" if state["breaching"] else "OK",
     }
     detail |= {name: state[name] for name in ("gives", "drain_seconds") if state[name] is not None}
-    [error] = bus.publish([bus.entry("ReviewLoadChanged", detail)])
-    if error:
-        raise RuntimeError(f"the bus did not take ReviewLoadChanged: {error}")
+    bus.announce("ReviewLoadChanged", detail)
     logger.warning("review load changed", **detail)
 
 

@@ -4,7 +4,7 @@ import pytest
 from botocore.stub import Stubber
 
 from adapters import bus as bus_adapter
-from adapters.bus import MAX_BYTES, MAX_ENTRIES, entry, fits, publish
+from adapters.bus import MAX_BYTES, MAX_ENTRIES, announce, entry, fits, publish
 from adapters.schemas import SchemaViolated
 
 
@@ -46,6 +46,16 @@ def test_each_refusal_is_told_apart(sample):
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": entries})
 
         assert publish([completed(sample, 0), completed(sample, 1)]) == [None, "ThrottlingException"]
+
+
+def test_what_has_to_be_told_is_told_or_raises(bus, sample):
+    announce("SubjectErased", sample("SubjectErased"))
+    assert [event["detail-type"] for event in bus()] == ["SubjectErased"]
+
+    with Stubber(bus_adapter.client) as stubber:
+        stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]})
+        with pytest.raises(RuntimeError, match="did not take SubjectErased: InternalFailure"):
+            announce("SubjectErased", sample("SubjectErased"))
 
 
 @pytest.mark.parametrize(("characters", "fitting"), [(MAX_BYTES - 600, True), (MAX_BYTES, False)])
