@@ -22,15 +22,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
     item = subject_keys.begin_lift(ref, event["by"], event["reason"], moment)
     if item is None:
         return {"standing": Standing.NOT_HELD, "subject_ref": ref, "done": True}
-    lifting = item["hold"]["lifting"]
-    audit_notes.leave(
-        "HOLD_LIFTED",
-        lifting["by"],
-        moment,
-        f"hold-lifted-{ref}-{lifting['at']}",
-        subject_ref=ref,
-        held_since=item["hold"]["at"],
-    )
+    _note(ref, item["hold"], moment)
     progress = legal_holds.release(
         ref, event.get("cursor", ""), moment, lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS
     )
@@ -39,9 +31,11 @@ def handler(event: dict, context: LambdaContext) -> dict:
         # Should this process die here, the erasure looks for itself within a day.
         erasures_table.go_on(ref)
     logger.info("hold lifted", subject_ref=ref, **progress.to_json() | {"cursor": bool(progress.cursor)})
-    return {
-        "standing": Standing.LIFTED,
-        "subject_ref": ref,
-        "done": not progress.cursor,
-        **progress.to_json(),
-    }
+    return {"standing": Standing.LIFTED, "subject_ref": ref, "done": not progress.cursor, **progress.to_json()}
+
+
+def _note(ref: str, hold: dict, moment: float) -> None:
+    """Under the lifting's own name: a call that comes again notes nothing twice."""
+    lifting = hold["lifting"]
+    note_id = f"hold-lifted-{ref}-{lifting['at']}"
+    audit_notes.leave("HOLD_LIFTED", lifting["by"], moment, note_id, subject_ref=ref, held_since=hold["at"])

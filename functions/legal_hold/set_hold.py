@@ -20,20 +20,29 @@ def handler(event: dict, context: LambdaContext) -> dict:
     moment, tenant = now(), event["tenant"]
     ref = subject_keys.subject_ref(tenant, event["subject_id"])
     item = subject_keys.hold(ref, tenant, event["by"], event["reason"], moment)
-    if not subject_keys.is_held(item) or "lifting" in item["hold"]:
-        standing = Standing.BEING_LIFTED if subject_keys.is_held(item) else Standing.BEING_ERASED
+    standing = _standing(item)
+    if standing is not Standing.HELD:
         return {"standing": standing, "subject_ref": ref, "done": True}
-    hold = item["hold"]
-    # Under the hold's own name: a call that comes again notes nothing twice.
-    audit_notes.leave("HOLD_SET", hold["by"], moment, f"hold-set-{ref}-{hold['at']}", subject_ref=ref)
+    _note(ref, item["hold"], moment)
     progress = legal_holds.apply(
         ref, event.get("cursor", ""), lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS
     )
     logger.info("hold applied", subject_ref=ref, **progress.to_json() | {"cursor": bool(progress.cursor)})
     return {
-        "standing": Standing.HELD,
+        "standing": standing,
         "subject_ref": ref,
-        "hold": hold,
+        "hold": item["hold"],
         "done": not progress.cursor,
         **progress.to_json(),
     }
+
+
+def _standing(item: dict) -> Standing:
+    if not subject_keys.is_held(item):
+        return Standing.BEING_ERASED
+    return Standing.BEING_LIFTED if "lifting" in item["hold"] else Standing.HELD
+
+
+def _note(ref: str, hold: dict, moment: float) -> None:
+    """Under the hold's own name: a call that comes again notes nothing twice."""
+    audit_notes.leave("HOLD_SET", hold["by"], moment, f"hold-set-{ref}-{hold['at']}", subject_ref=ref)

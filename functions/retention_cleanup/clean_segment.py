@@ -16,15 +16,8 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     unit, cursor, tally = Unit.from_json(event["unit"]), event["cursor"], Tally.from_json(event["tally"])
-    read, delete = expired_items.page, expired_items.delete
-    if unit.store == Store.PAYLOADS:
-        read, delete = expired_objects.page, expired_objects.delete
     while True:
-        # Each page has its own moment, so that every night an item is met at about the same time of day.
-        moment = now()
-        page = read(unit, cursor, moment)
-        deletion = Deletion() if event["dry_run"] else delete(unit, page.expired)
-        tally, cursor = tally.after(page, deletion, moment), page.cursor
+        tally, cursor = _clean_page(unit, cursor, tally, event["dry_run"])
         if not cursor or context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS:
             break
     logger.info(
@@ -37,3 +30,14 @@ def handler(event: dict, context: LambdaContext) -> dict:
         done=not cursor,
     )
     return {"done": not cursor, "cursor": cursor, "tally": tally.to_json()}
+
+
+def _clean_page(unit: Unit, cursor: str, tally: Tally, dry_run: bool) -> tuple[Tally, str]:
+    read, delete = expired_items.page, expired_items.delete
+    if unit.store == Store.PAYLOADS:
+        read, delete = expired_objects.page, expired_objects.delete
+    # Each page has its own moment, so that every night an item is met at about the same time of day.
+    moment = now()
+    page = read(unit, cursor, moment)
+    deletion = Deletion() if dry_run else delete(unit, page.expired)
+    return tally.after(page, deletion, moment), page.cursor
