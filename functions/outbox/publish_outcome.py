@@ -36,34 +36,28 @@ _READ = (
 @logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> dict:
     """Takes a stream batch, or {"replay": [request_key]} from `bulwark replay-dlq`."""
-    if "replay" in event:
-        found = [("", requests_table.find(key)) for key in event["replay"]]
-        pending = [(number, record) for number, record in found if record and record["status"] in set(DETAIL_TYPES)]
-    else:
-        pending = [
-            (change["dynamodb"]["SequenceNumber"], _read(change["dynamodb"]["NewImage"]))
-            for change in event["Records"]
-            if _is_outcome(change["dynamodb"])
-        ]
-    numbers, records, entries = [], [], []
+    pending = _replayed(event["replay"]) if "replay" in event else _streamed(event["Records"])
     keys = subject_keys.of_many(record for _, record in pending if _is_delivered(record))
-    for number, record in pending:
-        try:
-            entries.append(bus.entry(*announcement_of(record, _answer(record, keys))))
-        except (SchemaViolated, KeyError, PayloadGone) as error:
-            # One bad record must not keep back its neighbours.
-            _park(record, error)
-        else:
-            numbers.append(number)
-            records.append(record)
-    errors = bus.publish(entries)
-    published = [record for record, error in zip(records, errors, strict=True) if not error]
-    failed = [number for number, error in zip(numbers, errors, strict=True) if error]
+    ready = [(number, record, entry) for number, record in pending if (entry := _entry(record, keys))]
+    errors = bus.publish([entry for _, _, entry in ready])
+    published = [record for (_, record, _), error in zip(ready, errors, strict=True) if not error]
+    failed = [number for (number, _, _), error in zip(ready, errors, strict=True) if error]
     _keep_answers(published)
     _measure(published)
     logger.info("outcomes published", request_ids=[record["request_id"] for record in published], failed=len(failed))
     # The stream comes back from the first one that failed; what follows it is announced again under the same id.
     return {"batchItemFailures": [{"itemIdentifier": failed[0]}] if failed else []}
+
+
+def _replayed(request_keys: list[str]) -> list[tuple[str, dict]]:
+    records = [requests_table.find(key) for key in request_keys]
+    return [("", record) for record in records if record and record["status"] in set(DETAIL_TYPES)]
+
+
+def _streamed(changes: list[dict]) -> list[tuple[str, dict]]:
+    """The outcomes among a batch's changes, each with its number in the stream."""
+    images = [change["dynamodb"] for change in changes]
+    return [(image["SequenceNumber"], _read(image["NewImage"])) for image in images if _is_outcome(image)]
 
 
 def _is_outcome(change: dict) -> bool:
@@ -74,6 +68,15 @@ def _is_outcome(change: dict) -> bool:
 
 def _read(image: dict) -> dict:
     return {name: _deserialize(image[name]) for name in _READ if name in image}
+
+
+def _entry(record: dict, keys: dict[str, SubjectKey]) -> dict | None:
+    """A record's event; None for a bad record, which is parked so that it does not keep back its neighbours."""
+    try:
+        return bus.entry(*announcement_of(record, _answer(record, keys)))
+    except (SchemaViolated, KeyError, PayloadGone) as error:
+        _park(record, error)
+        return None
 
 
 def _is_delivered(record: dict) -> bool:

@@ -25,22 +25,30 @@ def handler(event: dict, context: LambdaContext) -> None:
     A batch that comes twice writes the same object, or one with the same record ids in another hour.
     """
     moment, found = now(), dict[str, list[tuple[Change, list[dict]]]]()
-    replayed = event.get("replay")
-    for raw in replayed if replayed is not None else event["Records"]:
-        change = None
-        try:
-            change = Change.from_json(raw) if replayed is not None else _read(raw)
-            if records := records_of(change):
-                found.setdefault(change.source, []).append((change, records))
-        except Exception as error:
-            if replayed is not None:
-                raise
-            # One bad image must not keep back its neighbours.
-            _park(raw, change, error)
+    for change, records in _replayed(event["replay"]) if "replay" in event else _streamed(event["Records"]):
+        if records:
+            found.setdefault(change.source, []).append((change, records))
     for source, changes in found.items():
         records = [record for _, each in changes for record in each]
         name = audit_log.write_records(source, hour_of(iso(moment)), changes[0][0].sequence, records)
         logger.info("decisions recorded", object=name, records=len(records))
+
+
+def _replayed(changes: list[dict]) -> list[tuple[Change, list[dict]]]:
+    return [(change, records_of(change)) for change in map(Change.from_json, changes)]
+
+
+def _streamed(batch: list[dict]) -> list[tuple[Change, list[dict]]]:
+    """Each change of a batch with its records; a bad one is parked so that it does not keep back its neighbours."""
+    told = []
+    for raw in batch:
+        change = None
+        try:
+            change = _read(raw)
+            told.append((change, records_of(change)))
+        except Exception as error:
+            _park(raw, change, error)
+    return told
 
 
 def _read(record: dict) -> Change:
