@@ -115,7 +115,7 @@ def test_each_notice_has_its_event():
     """What can be told of beside outcomes: none is without a schema, no schema without its teller."""
     told = set()
     for path in ROOT.glob("functions/**/*.py"):
-        told |= set(re.findall(r'(?:tell|bus\.entry)\("(\w+)"', path.read_text()))
+        told |= set(re.findall(r'(?:tell|bus\.entry|bus\.announce)\("(\w+)"', path.read_text()))
 
     assert told == NOTICES
 
