@@ -34,9 +34,11 @@ sys.path.insert(0, str(ROOT / "bench"))
 from fault_scenarios import Scenario, World, campaign
 
 from domain.incidents import detectors, incidents, mitigation
-from domain.incidents.detectors import DetectorSettings, Minute
+from domain.incidents.evidence import DetectorSettings
+from domain.incidents.findings import Finding
 from domain.incidents.incidents import ChangeKind, Incident, IncidentSettings
 from domain.incidents.mitigation import NORMAL, Mitigation, MitigationSettings, Phase
+from domain.incidents.signals import SIGNALS, Minute
 
 POLICY = ROOT / "policies/runtime.json"
 MONDAY = 4 * 86_400 + 2975 * 7 * 86_400  # a Monday's midnight, for hours of the day to be right
@@ -158,13 +160,13 @@ class Control:
             if incident.is_open:
                 self._follow(incident, at)
 
-    def _observe(self, minute: int, row: Minute, modes: frozenset[str]) -> list[detectors.Finding]:
+    def _observe(self, minute: int, row: Minute, modes: frozenset[str]) -> list[Finding]:
         in_hand = [self._incident(name) for name in self._mitigations]
         disturbed = set().union(*(mitigation.DISTURBS[mode] for mode in modes))
         if modes != {NORMAL}:
             disturbed |= {name for incident in in_hand for name in incidents.EXPLAINS[incident.type]}
         if any(start <= minute < end for start, end in self._scenario.maintenance):
-            disturbed = set(detectors.SIGNALS)
+            disturbed = set(SIGNALS)
         self._state, found = detectors.observe(
             self._state,
             row,

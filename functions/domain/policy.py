@@ -131,7 +131,7 @@ class Policy:
     request_deadline_seconds: int
     retention: Retention
     incidents: (
-        dict  # the settings of domain/incidents/detectors.py, incidents.py and mitigation.py, read where they are used
+        dict  # the settings of domain/incidents/evidence.py, incidents.py and mitigation.py, read where they are used
     )
 
     @classmethod

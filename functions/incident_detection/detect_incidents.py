@@ -11,9 +11,11 @@ from adapters.incidents.incidents_table import Case, Watch
 from domain.errors import Overtaken
 from domain.governance import audit
 from domain.incidents import detectors, incidents, mitigation
-from domain.incidents.detectors import MINUTE, SIGNALS, DetectorSettings, Finding
+from domain.incidents.evidence import DetectorSettings
+from domain.incidents.findings import Finding
 from domain.incidents.incidents import Incident, IncidentChange, IncidentSettings
 from domain.incidents.mitigation import DISTURBS, MitigationSettings, Phase
+from domain.incidents.signals import MINUTE, SIGNALS
 from domain.modes import ANY_TENANT, Mode
 from domain.policy import SYSTEM, Policy
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import boto3
 
-from domain.incidents.detectors import MINUTE, SHAPES, SIGNALS, Kind, Minute
+from domain.incidents.signals import MINUTE, SHAPES, SIGNALS, Kind, Minute
 
 # GetMetricData takes 500 queries (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html).
 NAMESPACE = "Bulwark"

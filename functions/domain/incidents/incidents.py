@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from domain.incidents.detectors import Finding
+from domain.incidents.findings import Finding
 from domain.policy import SYSTEM
 
 MOST_KEPT = 12

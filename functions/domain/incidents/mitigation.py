@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from domain.incidents.detectors import MINUTE, SIGNALS, Finding, Minute, weigh
+from domain.incidents.findings import Finding, weigh
 from domain.incidents.incidents import KNOWN_BY, Incident, IncidentType
+from domain.incidents.signals import MINUTE, SIGNALS, Minute
 
 NORMAL = "normal"
 MOST_NATS = 30.0

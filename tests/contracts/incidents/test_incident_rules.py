@@ -9,7 +9,7 @@ import yaml
 from machines import ROOT
 
 from bulwark.cli import incidents as commands
-from domain.incidents.detectors import DetectorSettings
+from domain.incidents.evidence import DetectorSettings
 from domain.incidents.incidents import IncidentSettings, IncidentType
 from domain.incidents.mitigation import MitigationSettings, Rung
 from domain.modes import Mode

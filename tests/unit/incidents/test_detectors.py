@@ -1,5 +1,5 @@
-"""domain/incidents/detectors.py: what is worse is found in minutes, what is not is left alone, and no input does
-harm.
+"""domain/incidents/detectors.py and what it uses: what is worse is found in minutes, what is not is left alone, and no
+input does harm.
 """
 
 import json
@@ -10,20 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.incidents.detectors import (
-    DAY,
-    MINUTE,
-    SIGNALS,
-    DetectorSettings,
-    Finding,
-    Kind,
-    Minute,
-    accept,
-    calm,
-    observe,
-    relearn,
-    weigh,
-)
+from domain.incidents.detectors import accept, calm, observe, relearn
+from domain.incidents.evidence import DetectorSettings
+from domain.incidents.findings import Finding, weigh
+from domain.incidents.signals import DAY, MINUTE, SIGNALS, Kind, Minute
 
 START = 1_800_000_000 // DAY * DAY
 SETTINGS = DetectorSettings()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.incidents.detectors import SIGNALS, Finding
+from domain.incidents.findings import Finding
 from domain.incidents.incidents import (
     EXPLAINS,
     MOST_KEPT,
@@ -21,6 +21,7 @@ from domain.incidents.incidents import (
     review,
     severity_of,
 )
+from domain.incidents.signals import SIGNALS
 
 NOW = 1_800_000_000
 SETTINGS = IncidentSettings()

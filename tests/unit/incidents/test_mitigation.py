@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from domain.incidents.detectors import MINUTE, Finding, Minute
+from domain.incidents.findings import Finding
 from domain.incidents.incidents import Incident, IncidentType
 from domain.incidents.mitigation import (
     NORMAL,
@@ -29,6 +29,7 @@ from domain.incidents.mitigation import (
     strictest,
     verdict,
 )
+from domain.incidents.signals import MINUTE, Minute
 
 NOW = 1_800_000_000 // MINUTE * MINUTE
 LADDER = ("stricter_review", "fallback_model", "cache_only", "refuse")
