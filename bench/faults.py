@@ -33,11 +33,12 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 from fault_scenarios import Scenario, World, campaign
 
-from domain.incidents import detectors, incidents, mitigation
+from domain.incidents import course, detectors, incidents
 from domain.incidents.evidence import DetectorSettings
 from domain.incidents.findings import Finding
 from domain.incidents.incidents import ChangeKind, Incident, IncidentSettings
-from domain.incidents.mitigation import NORMAL, Mitigation, MitigationSettings, Phase
+from domain.incidents.ladders import DISTURBS, NORMAL, strictest
+from domain.incidents.mitigation import LET_BE, Mitigation, MitigationSettings, Phase
 from domain.incidents.signals import SIGNALS, Minute
 
 POLICY = ROOT / "policies/runtime.json"
@@ -136,7 +137,7 @@ class Control:
         return any(incident.is_open for incident in self._incidents)
 
     def mode(self, now: float) -> str:
-        return mitigation.strictest(one.mode(self._epoch + now) for one in self._mitigations.values())
+        return strictest(one.mode(self._epoch + now) for one in self._mitigations.values())
 
     def detect(self, now: float) -> None:
         """What runs every minute."""
@@ -162,7 +163,7 @@ class Control:
 
     def _observe(self, minute: int, row: Minute, modes: frozenset[str]) -> list[Finding]:
         in_hand = [self._incident(name) for name in self._mitigations]
-        disturbed = set().union(*(mitigation.DISTURBS[mode] for mode in modes))
+        disturbed = set().union(*(DISTURBS[mode] for mode in modes))
         if modes != {NORMAL}:
             disturbed |= {name for incident in in_hand for name in incidents.EXPLAINS[incident.type]}
         if any(start <= minute < end for start, end in self._scenario.maintenance):
@@ -181,9 +182,9 @@ class Control:
         settings = self._settings.mitigation
         known = self._mitigations.get(incident.incident_id)
         if known is None:
-            self._mitigations[incident.incident_id] = mitigation.begin(incident, at, settings)
+            self._mitigations[incident.incident_id] = course.begin(incident, at, settings)
         else:
-            self._mitigations[incident.incident_id] = mitigation.follow(known, incident, at, settings)
+            self._mitigations[incident.incident_id] = course.follow(known, incident, at, settings)
 
     def mitigate(self, now: float) -> None:
         """What runs whenever a mitigation is due."""
@@ -196,13 +197,13 @@ class Control:
                 finding.sure and finding.since >= one.phase_at for finding in incident.findings.values()
             )
             others = [each for each in self._mitigations.values() if each.incident_id != name]
-            moved = mitigation.step(one, at, self._rows, self._settings.mitigation, None, again, others)
+            moved = course.step(one, at, self._rows, self._settings.mitigation, None, again, others)
             if moved.phase is not one.phase or moved.rung != one.rung:
                 rung = moved.ladder[moved.rung] if moved.ladder else "-"
                 self._story.log.append(f"{now / 60:.1f} {moved.type} {one.phase} -> {moved.phase} {rung} {moved.ask}")
             self._story.relapses += moved.relapses - one.relapses
             if moved.phase is Phase.WATCHING and one.phase is not Phase.WATCHING:
-                change = detectors.relearn if moved.outcome in mitigation.LET_BE else detectors.calm
+                change = detectors.relearn if moved.outcome in LET_BE else detectors.calm
                 self._state = change(self._state, incidents.EXPLAINS[incident.type])
             self._mitigations[name] = moved
             if moved.is_done:

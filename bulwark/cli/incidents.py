@@ -25,7 +25,7 @@ class Answer(StrEnum):
 
 
 class Mode(StrEnum):
-    """As Rung in functions/domain/incidents/mitigation.py."""
+    """As Rung in functions/domain/incidents/ladders.py."""
 
     STRICTER_REVIEW = "stricter_review"
     FALLBACK_MODEL = "fallback_model"

@@ -9,7 +9,7 @@ from domain.requests import Reason, RequestRefused
 
 
 class Mode(StrEnum):
-    """In the order of strictness: of several the last one holds. Also the rungs of domain/incidents/mitigation.py."""
+    """In the order of strictness: of several the last one holds. Also the rungs of domain/incidents/ladders.py."""
 
     NORMAL = "normal"
     ASK_LESS = "ask_less"  # answers of a little less confidence are released

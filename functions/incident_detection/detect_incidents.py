@@ -10,11 +10,12 @@ from adapters.incidents import incidents_table, maintenance_table, mitigations, 
 from adapters.incidents.incidents_table import Case, Watch
 from domain.errors import Overtaken
 from domain.governance import audit
-from domain.incidents import detectors, incidents, mitigation
+from domain.incidents import course, detectors, incidents
 from domain.incidents.evidence import DetectorSettings
 from domain.incidents.findings import Finding
 from domain.incidents.incidents import Incident, IncidentChange, IncidentSettings
-from domain.incidents.mitigation import DISTURBS, MitigationSettings, Phase
+from domain.incidents.ladders import DISTURBS, NORMAL
+from domain.incidents.mitigation import LET_BE, MitigationSettings, Phase
 from domain.incidents.signals import MINUTE, SIGNALS
 from domain.modes import ANY_TENANT, Mode
 from domain.policy import SYSTEM, Policy
@@ -103,7 +104,7 @@ def _take_over(watch: Watch, cases: dict[str, Case | None]) -> None:
         if case.mitigation.phase is Phase.WATCHING:
             taken[name] = restored_at = case.mitigation.phase_at
             if watch.taken_over.get(name) != restored_at:
-                change = detectors.relearn if case.mitigation.outcome in mitigation.LET_BE else detectors.calm
+                change = detectors.relearn if case.mitigation.outcome in LET_BE else detectors.calm
                 watch.state = change(watch.state or {}, incidents.EXPLAINS[case.incident.type])
     watch.taken_over = taken
 
@@ -161,13 +162,13 @@ def _take_up(
         if change:
             case.note(moment, change.kind, told=incident.explained(), severity=incident.severity)
         if incident.is_open and (case.mitigation is None or case.mitigation.is_done):
-            case.mitigation = mitigation.begin(incident, moment, settings)
+            case.mitigation = course.begin(incident, moment, settings)
             # At once: its machine takes over from here.
-            mode = mitigations.enforce(incident, case.mitigation, mitigation.NORMAL, moment, speed)
+            mode = mitigations.enforce(incident, case.mitigation, NORMAL, moment, speed)
             case.note(moment, case.mitigation.phase, mode=mode, ask=case.mitigation.ask)
             started.append(_start(case))
         elif case.mitigation:
-            case.mitigation = mitigation.follow(case.mitigation, incident, moment, settings)
+            case.mitigation = course.follow(case.mitigation, incident, moment, settings)
         incidents_table.keep_case(case, now())
     for change in changes:
         _announce(change, speed)

@@ -7,7 +7,8 @@ from adapters import policy
 from adapters.clock import now
 from adapters.incidents import incidents_table, mitigations, signals
 from adapters.incidents.incidents_table import Case
-from domain.incidents.mitigation import Answer, Mitigation, MitigationSettings, Phase, step
+from domain.incidents.course import step
+from domain.incidents.mitigation import Answer, Mitigation, MitigationSettings, Phase
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 1, 300
 # Rows of this long before the step's own time may still have to be weighed.

@@ -13,7 +13,8 @@ from machines import PATHS, ROOT, machine_of
 
 from domain import outcomes
 from domain.incidents.incidents import IncidentType
-from domain.incidents.mitigation import Phase, Rung
+from domain.incidents.ladders import Rung
+from domain.incidents.mitigation import Phase
 from domain.modes import Mode
 from domain.requests import Reason, Status
 from domain.reviews.reviews import _ANNOUNCED, VERDICTS, Next, Tier

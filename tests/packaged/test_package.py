@@ -22,8 +22,9 @@ from workflows.conftest import ROOT, Bulwark, wait_for
 from adapters.governance import erasers
 from adapters.sealing import SubjectKey
 from bulwark.local import cloud as embedded
+from domain.incidents.course import begin
 from domain.incidents.incidents import Incident, IncidentType
-from domain.incidents.mitigation import MitigationSettings, begin
+from domain.incidents.mitigation import MitigationSettings
 from domain.inference.answers import Answer
 from domain.requests import canonical
 

@@ -18,8 +18,9 @@ from adapters.governance import erasers, erasures_table
 from adapters.incidents import incidents_table
 from adapters.incidents.incidents_table import Case
 from adapters.reviews import reviews_table
+from domain.incidents.course import begin
 from domain.incidents.incidents import Incident, IncidentType
-from domain.incidents.mitigation import MitigationSettings, begin
+from domain.incidents.mitigation import MitigationSettings
 from domain.inference.answers import Answer
 from domain.requests import canonical
 

@@ -5,7 +5,8 @@ from aws_lambda_powertools import Logger
 from adapters import bus, modes_table
 from adapters.clock import iso
 from domain.incidents.incidents import Incident
-from domain.incidents.mitigation import NORMAL, Mitigation
+from domain.incidents.ladders import NORMAL
+from domain.incidents.mitigation import Mitigation
 from domain.modes import ANY_TENANT, Mode, owner_of
 
 logger = Logger(child=True)

@@ -11,7 +11,8 @@ from machines import ROOT
 from bulwark.cli import incidents as commands
 from domain.incidents.evidence import DetectorSettings
 from domain.incidents.incidents import IncidentSettings, IncidentType
-from domain.incidents.mitigation import MitigationSettings, Rung
+from domain.incidents.ladders import Rung
+from domain.incidents.mitigation import MitigationSettings
 from domain.modes import Mode
 
 

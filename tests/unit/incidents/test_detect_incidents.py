@@ -9,9 +9,10 @@ from adapters import modes_table
 from adapters.incidents import incidents_table
 from adapters.incidents.incidents_table import Case
 from domain.incidents import detectors
+from domain.incidents.course import begin
 from domain.incidents.findings import Finding
 from domain.incidents.incidents import Incident, IncidentType
-from domain.incidents.mitigation import OPERATOR_RESTORED, MitigationSettings, Phase, begin
+from domain.incidents.mitigation import OPERATOR_RESTORED, MitigationSettings, Phase
 from domain.incidents.signals import SIGNALS
 from incident_detection import detect_incidents
 from incident_mitigation import step_mitigation

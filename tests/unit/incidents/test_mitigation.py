@@ -1,4 +1,4 @@
-"""domain/incidents/mitigation.py: down the ladder and back by evidence, by time where there is none, and never twice
+"""domain/incidents/course.py: down the ladder and back by evidence, by time where there is none, and never twice
 at once.
 """
 
@@ -11,25 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from domain.incidents.course import begin, follow, step
 from domain.incidents.findings import Finding
 from domain.incidents.incidents import Incident, IncidentType
-from domain.incidents.mitigation import (
-    NORMAL,
-    ON_RUNG,
-    Answer,
-    Ask,
-    Mitigation,
-    MitigationSettings,
-    Phase,
-    Rung,
-    Verdict,
-    begin,
-    follow,
-    step,
-    strictest,
-    verdict,
-)
+from domain.incidents.ladders import NORMAL, Rung, strictest
+from domain.incidents.mitigation import ON_RUNG, Answer, Ask, Mitigation, MitigationSettings, Phase
 from domain.incidents.signals import MINUTE, Minute
+from domain.incidents.verdicts import Verdict, verdict
 
 NOW = 1_800_000_000 // MINUTE * MINUTE
 LADDER = ("stricter_review", "fallback_model", "cache_only", "refuse")
