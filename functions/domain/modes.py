@@ -31,6 +31,9 @@ STRICTER_SHARE = 0.5
 SHORTER_SHARE = 0.5
 # When to come back to a use case that does not answer while something is wrong.
 LATER_SECONDS = 120
+# Of the modes that were met so many are remembered, and each may hold so much earlier and later than it was met.
+MOST_MET, LEEWAY_SECONDS = 120, 60
+MINUTE = 60
 _STRICTNESS = list(Mode)
 
 
@@ -61,6 +64,23 @@ def effective(items: list[dict], now: float) -> EffectiveMode:
                 floor = entry.get("confidence_floor")
                 found = EffectiveMode(mode, name.removeprefix(OWNER_PREFIX), None if floor is None else float(floor))
     return found
+
+
+def met_and(met: list[list], moment: float, mode: Mode) -> list[list]:
+    """The modes met so far, [moment, mode], and the one that is met now, if it is another one."""
+    if met and met[-1][1] == mode:
+        return met
+    return [*met, [moment, mode]][-MOST_MET:]
+
+
+def met_during(met: list[list], at: int) -> set[Mode]:
+    """The modes that requests of the minute that began then may have met, with some leeway on both sides."""
+    found = {Mode.NORMAL} if not met or met[0][0] > at else set()
+    for place, (since, mode) in enumerate(met):
+        until = met[place + 1][0] if place + 1 < len(met) else float("inf")
+        if since - LEEWAY_SECONDS <= at + MINUTE and until + LEEWAY_SECONDS >= at:
+            found.add(Mode(mode))
+    return found or {Mode.NORMAL}
 
 
 def owner_of(incident_id: str) -> str:

@@ -3,13 +3,12 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bus, modes_table, policy
-from adapters.clock import iso, now
+from adapters import modes_table, policy
+from adapters.clock import now
 from adapters.governance import audit_notes
-from adapters.incidents import incidents_table, maintenance_table, mitigations, release, signals
+from adapters.incidents import announcements, incidents_table, maintenance_table, mitigations, release, signals
 from adapters.incidents.incidents_table import Case, Watch
 from domain.errors import Overtaken
-from domain.governance import audit
 from domain.incidents import course, detectors, incidents
 from domain.incidents.evidence import DetectorSettings
 from domain.incidents.findings import Finding
@@ -17,11 +16,10 @@ from domain.incidents.incidents import Incident, IncidentChange, IncidentSetting
 from domain.incidents.ladders import DISTURBS, NORMAL
 from domain.incidents.mitigation import LET_BE, MitigationSettings, Phase
 from domain.incidents.signals import MINUTE, SIGNALS
-from domain.modes import ANY_TENANT, Mode
+from domain.modes import ANY_TENANT, Mode, met_and, met_during
 from domain.policy import SYSTEM, Policy
 
 RESERVE_MILLISECONDS = 10_000
-MOST_MODES = 120
 # A mitigation that did not step for this share of the time that its mode has left has lost its machine.
 LOST_SHARE = 0.5
 MOST_WORDS = 500
@@ -39,10 +37,16 @@ def handler(event: dict, context: LambdaContext) -> dict:
     """
     rules = policy.current()
     audit_notes.policy_in_force(rules.version, rules.digest, now())
-    report, started, failed = event.get("report"), [], 0
-    names = [*sorted(rules.use_cases), SYSTEM]
-    if report:
-        names = [_scope(report, rules)]
+    report = event.get("report")
+    names = [_scope(report, rules)] if report else [*sorted(rules.use_cases), SYSTEM]
+    started, failed = _watch_each(names, rules, report, context)
+    logger.info("incidents looked for", use_cases=len(names), mitigations=started, failed=failed)
+    return {"mitigations": started}
+
+
+def _watch_each(names: list[str], rules: Policy, report: dict | None, context: LambdaContext) -> tuple[list[dict], int]:
+    """Use case by use case, as far as time allows; gives the mitigations to start, and how many failed."""
+    started, failed = [], 0
     for name in names:
         if context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS:
             logger.warning("use cases left to the next run", after=name)
@@ -55,8 +59,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
             # One use case stops no other; the next minute's run meets it again.
             logger.exception("use case not watched", use_case=name)
             failed += 1
-    logger.info("incidents looked for", use_cases=len(names), mitigations=started, failed=failed)
-    return {"mitigations": started}
+    return started, failed
 
 
 def _scope(report: dict, rules: Policy) -> str:
@@ -75,9 +78,7 @@ def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
     watch = incidents_table.find_watch(use_case)
     if use_case == SYSTEM and not report and not watch.incidents:
         return []
-    mode = modes_table.fresh(ANY_TENANT, use_case).mode
-    if not watch.modes or watch.modes[-1][1] != mode:
-        watch.modes = [*watch.modes, [moment, mode]][-MOST_MODES:]
+    watch.modes = met_and(watch.modes, moment, modes_table.fresh(ANY_TENANT, use_case).mode)
     cases = {one.incident_id: incidents_table.find_case(one.incident_id) for one in watch.incidents}
     in_hand = {name: case for name, case in cases.items() if case and case.mitigation and not case.mitigation.is_done}
     _take_over(watch, cases)
@@ -118,7 +119,7 @@ def _observe(watch: Watch, in_hand: dict[str, Case], rules: Policy, moment: floa
     _mark_deploy(watch, rules, moment)
     findings: list[Finding] = []
     for row in signals.rows(watch.use_case, watch.seen_to or moment - FIRST_LOOK_SECONDS, moment, speed):
-        in_force = _modes_during(watch, row.at)
+        in_force = met_during(watch.modes, row.at)
         disturbed = frozenset().union(*(DISTURBS.get(each, frozenset()) for each in in_force))
         if in_force - {Mode.NORMAL, Mode.ASK_LESS}:
             disturbed |= explained
@@ -171,7 +172,7 @@ def _take_up(
             case.mitigation = course.follow(case.mitigation, incident, moment, settings)
         incidents_table.keep_case(case, now())
     for change in changes:
-        _announce(change, speed)
+        announcements.announce(change, speed)
     return started
 
 
@@ -184,38 +185,3 @@ def _lost(in_hand: dict[str, Case], rules: Policy, moment: float) -> list[dict]:
     """Mitigations whose machine is gone: another one goes on where it was."""
     patience = LOST_SHARE * MitigationSettings.from_json(rules.incidents["mitigation"]).expiry_seconds
     return [_start(case) for case in in_hand.values() if moment - case.mitigation.stepped_at > patience]
-
-
-def _announce(change: IncidentChange, speed: float) -> None:
-    incident = change.incident
-    detail = {
-        "event_id": _event_id(change),
-        "incident_id": incident.incident_id,
-        "use_case": incident.use_case,
-        "type": incident.type,
-        "severity": incident.severity,
-        "change": change.kind,
-        "since": iso(incident.since / speed),
-        "at": iso(incident.seen_at / speed),
-        "explanation": incident.explained()[:2000],
-        "runbook": f"docs/runbooks/{incident.type.lower().replace('_', '-')}.md",
-    }
-    [error] = bus.publish([bus.entry("IncidentChanged", detail)])
-    about = {name: detail[name] for name in ("incident_id", "use_case", "type", "severity")}
-    audit_notes.leave(f"INCIDENT_{change.kind}", audit.SYSTEM, now(), detail["event_id"], **about)
-    logger.warning("incident changed", incident_id=incident.incident_id, change=change.kind, refused=error)
-
-
-def _event_id(change: IncidentChange) -> str:
-    incident = change.incident
-    return bus.event_id(incident.incident_id, change.kind, str(incident.reopened), str(incident.severity))
-
-
-def _modes_during(watch: Watch, at: int) -> set[Mode]:
-    """The modes that requests of a minute may have met, with some leeway on both sides."""
-    found = {Mode.NORMAL} if not watch.modes or watch.modes[0][0] > at else set()
-    for place, (since, mode) in enumerate(watch.modes):
-        until = watch.modes[place + 1][0] if place + 1 < len(watch.modes) else float("inf")
-        if since - 60 <= at + 60 and until + 60 >= at:
-            found.add(Mode(mode))
-    return found or {Mode.NORMAL}

@@ -27,28 +27,35 @@ def handler(event: dict, context: LambdaContext) -> dict:
     if case is None or case.mitigation is None:
         logger.warning("nothing to mitigate", incident_id=event["incident_id"])
         return {"phase": Phase.DONE, "wait_seconds": 0, "ask": ""}
-    settings = MitigationSettings.from_json(rules.incidents["mitigation"])
+    after = _stepped(case, MitigationSettings.from_json(rules.incidents["mitigation"]), moment, speed)
+    mode = _take_up(case, after, moment, speed)
+    incidents_table.keep_case(case, now())
+    logger.info("mitigation stepped", incident_id=event["incident_id"], phase=after.phase, mode=mode, ask=after.ask)
+    wait = round(min(max((after.next_at - moment) / speed, LEAST_WAIT_SECONDS), MOST_WAIT_SECONDS))
+    return {"phase": after.phase, "wait_seconds": wait, "ask": after.ask or ""}
+
+
+def _stepped(case: Case, settings: MitigationSettings, moment: float, speed: float) -> Mitigation:
+    """The case's mitigation, given the latest rows, an operator's word, and what else is done about the use case."""
     before = case.mitigation
     rows = signals.rows(case.incident.use_case, moment - LOOK_BACK_SECONDS, moment, speed)
     answer = Answer(case.answer) if case.answer else None
     found_again = before.phase is Phase.WATCHING and any(
         finding.sure and finding.since >= before.phase_at for finding in case.incident.findings.values()
     )
-    after = step(before, moment, rows, settings, answer, found_again, _others(case))
+    return step(before, moment, rows, settings, answer, found_again, _others(case))
+
+
+def _take_up(case: Case, after: Mitigation, moment: float, speed: float) -> str:
+    """Put the mitigation's mode into force and take both into the case; gives the mode."""
+    before = case.mitigation
     # The mode first: whoever dies between has set what the next run will set again.
     was = before.mode(before.stepped_at)
     mode = mitigations.enforce(case.incident, after, was, moment, speed)
     if (before.phase, before.ask, was) != (after.phase, after.ask, mode):
         case.note(moment, after.phase, mode=mode, ask=after.ask, relapses=after.relapses, outcome=after.outcome)
     case.mitigation, case.answer = after, None
-    incidents_table.keep_case(case, now())
-    logger.info("mitigation stepped", incident_id=event["incident_id"], phase=after.phase, mode=mode, ask=after.ask)
-    wait = (after.next_at - moment) / speed
-    return {
-        "phase": after.phase,
-        "wait_seconds": round(min(max(wait, LEAST_WAIT_SECONDS), MOST_WAIT_SECONDS)),
-        "ask": after.ask or "",
-    }
+    return mode
 
 
 def _others(case: Case) -> list[Mitigation]:

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import dynamodb, modes_table
-from domain.modes import ANY_TENANT, NORMAL, EffectiveMode, Mode, degraded, effective, owner_of
+from domain.modes import (
+    ANY_TENANT,
+    MOST_MET,
+    NORMAL,
+    EffectiveMode,
+    Mode,
+    degraded,
+    effective,
+    met_and,
+    met_during,
+    owner_of,
+)
 from domain.policy import Policy, UseCase
 
 NOW = 1_800_000_000.0
@@ -271,3 +282,31 @@ def test_each_incident_owns_its_mode_under_a_name_the_table_takes(mode, clock):
 
     modes_table.lift("acme", "general_question", owners[1])
     assert modes_table.fresh("acme", "general_question") == EffectiveMode(Mode.CACHE_ONLY, owners[2])
+
+
+def test_a_mode_is_remembered_when_it_is_met_first_and_only_the_latest_are():
+    met = met_and(met_and([], NOW, Mode.CHEAPER), NOW + 60, Mode.CHEAPER)
+    assert met == [[NOW, "cheaper"]]
+
+    for number in range(2 * MOST_MET):
+        met = met_and(met, NOW + number, Mode.REFUSE if number % 2 else Mode.NORMAL)
+    assert len(met) == MOST_MET and met[-1] == [NOW + 2 * MOST_MET - 1, "refuse"]
+
+
+@pytest.mark.parametrize(
+    ("at", "modes"),
+    [
+        (NOW - 121, {Mode.NORMAL}),
+        (NOW - 120, {Mode.NORMAL, Mode.CHEAPER}),
+        (NOW, {Mode.CHEAPER}),
+        (NOW + 480, {Mode.CHEAPER, Mode.REFUSE}),
+        (NOW + 660, {Mode.CHEAPER, Mode.REFUSE}),
+        (NOW + 661, {Mode.REFUSE}),
+    ],
+)
+def test_a_minute_may_have_met_the_modes_around_it(at, modes):
+    assert met_during([[NOW, "cheaper"], [NOW + 600, "refuse"]], at) == modes
+
+
+def test_what_was_before_any_mode_was_met_is_normal():
+    assert met_during([], NOW) == {Mode.NORMAL}
