@@ -2,12 +2,17 @@
 
 Own CPU: the handlers run in a process of their own against the embedded AWS, and the CPU of botocore's API calls is
 taken off the thread's; Powertools, validation and logging stay in. The announcement is counted in batches of BATCH,
-as the stream delivers it. Calls: everything that reaches the endpoint while real requests run through the stack,
-Lambda invocations by the state machines included, the model and the services' own polling left out.
+as the stream delivers it. `own_in_calls` is the same as a multiple of what reading one small item through a stubbed
+botocore costs in that process, and `--old CHECKOUT` runs that checkout's handlers and these in turns and prints
+`own_cpu_ratio_to_old`: milliseconds are the machine's, the two ratios are not.
+Calls: everything that reaches the endpoint while real requests run through the stack, Lambda invocations by the state
+machines included, the model and the services' own polling left out. Requests come in waves of WAVE to one process a
+function, and streams are read when a wave is done, so that batches do not depend on the machine's pace.
 Subjects' keys: what knowing them costs beyond a claim's one transaction, while requests of MIX_SUBJECTS people, the
 n-th of whom comes as often as 1/n^1.1 (Zipf), reach MIX_PROCESSES processes at random; nobody is known at first. The
 figure counts second attempts of a claim, reads of the keys' table and calls of KMS.
-Prints one JSON line last: {"own_cpu_ms", "aws_calls": {"release", "held"}, "subject_key_calls_per_request", ...}.
+Prints one JSON line last: {"own_cpu_ms", "own_in_calls", "aws_calls": {"release", "held"},
+"subject_key_calls_per_request", ...}.
 """
 
 import argparse
@@ -23,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,10 +39,17 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
 from soak import Announcements, policy
 
 from bulwark.local import cloud as embedded
+from bulwark.local.dynamodb import streams
 from bulwark.local.functions import specification
 
 BATCH = 10
-TARGET_CPU_MS, TARGET_CALLS, TARGET_KEY_CALLS = 1.1, 6, 0.1
+WAVE = 50
+ENTRIES = 10
+# The longest that a stream waits for its batch to fill (the audit log's), and a bit.
+WINDOW_SECONDS = 7
+PATIENCE_SECONDS = 240
+TURNS = 5
+TARGETS = {"own_in_calls": 1.3, "release": 6, "subject_key_calls": 0.1, "own_cpu_ratio_to_old": 1.05}
 MIX_SUBJECTS, MIX_PROCESSES, MIX_EXPONENT = 1_000, 2, 1.1
 # Polling by the services themselves, the model's own calls, and what this bench asks.
 NOT_OURS = ("GetRecords", "GetShardIterator", "DescribeStream", "ReceiveMessage", "PutLogEvents", "Converse")
@@ -129,8 +141,33 @@ def arriving(name: str, detail: dict) -> dict:
     return {"execution_name": f"run-{name}", **event}
 
 
+def one_call() -> Callable[[], float]:
+    """Measures the CPU milliseconds of one GetItem by a client as adapters have it, answered without a network."""
+    import boto3
+    from botocore.awsrequest import AWSResponse
+
+    class Raw:
+        def stream(self) -> Iterator[bytes]:
+            yield b'{"Item":{"request_key":{"S":"acme#1"},"status":{"S":"ADMITTED"},"tokens":{"N":"120"}}}'
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, Raw())
+
+    client = boto3.resource("dynamodb").meta.client
+    client.meta.events.register("before-send.dynamodb.GetItem", answer)
+
+    def measure() -> float:
+        started = time.thread_time()
+        item = client.get_item(TableName="requests", Key={"request_key": "acme#1"}, ConsistentRead=True)["Item"]
+        spent = time.thread_time() - started
+        assert item["tokens"] == 120, item
+        return spent * 1000
+
+    return measure
+
+
 def time_handlers(rounds: int) -> dict[str, float]:
-    """Median own CPU milliseconds per request of each handler on the release path."""
+    """Median CPU milliseconds of one call, and our own per request of each handler on the release path."""
     own = OwnTime()
     # Log lines and metrics are written, as in Lambda, but not to the reader's screen.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -151,8 +188,10 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
         "Trace": {"Guardrail": {"OutputAssessments": {}}},
         "Usage": {"InputTokens": 300, "OutputTokens": 120, "TotalTokens": 420},
     }
-    times: dict[str, list[float]] = {"admit_request": [], "assess_answer": [], "publish_outcome": []}
+    times: dict[str, list[float]] = {"one_call": [], "admit_request": [], "assess_answer": [], "publish_outcome": []}
+    call = one_call()
     for number in range(rounds):
+        times["one_call"].append(call())
         detail = {
             "request_id": f"bench-{number}",
             "use_case": "sure",
@@ -195,53 +234,79 @@ def _time_handlers(rounds: int, own: OwnTime) -> dict[str, float]:
 
 
 def aws_calls(cloud: embedded.Cloud, use_case: str, requests: int) -> dict[str, float]:
-    """Calls per request by service and operation, over a run of requests through the whole stack."""
+    """Calls per request by service and operation, over waves of requests through the whole stack."""
     announcements = Announcements(cloud, f"overhead-{use_case}")
-    before = Counter(cloud.calls)
+    spent: Counter = Counter()
     whose = subjects()
+    for start in range(0, requests, WAVE):
+        numbers = range(start, min(start + WAVE, requests))
+        before = Counter(cloud.calls)
+        with streams.held():
+            send(cloud, use_case, {f"{use_case}-{n}": next(whose) for n in numbers})
+            wait_until_quiet(cloud, 1)
+        wait_until_quiet(cloud, WINDOW_SECONDS)
+        spent += Counter(cloud.calls) - before
+        spent["events", "PutEvents"] -= -(-len(numbers) // ENTRIES)  # what this bench put
+        announcements.drain()
+        assert len(announcements.ids) == numbers.stop, f"{len(announcements.ids)} of {numbers.stop} announced"
+    return {
+        f"{service}:{operation}": round(count / requests, 3)
+        for (service, operation), count in sorted(spent.items())
+        if is_ours(service, operation)
+    }
+
+
+def send(cloud: embedded.Cloud, use_case: str, users: dict[str, str]) -> None:
+    """Put an event for each request, ENTRIES a call."""
     entries = [
         {
             "EventBusName": cloud.outputs["EventBusName"],
             "Source": "acme.app",
             "DetailType": "InferenceRequested",
             "Detail": json.dumps(
-                {
-                    "request_id": f"{use_case}-{n}",
-                    "use_case": use_case,
-                    "query": "What is a ledger?",
-                    "user_id": next(whose),
-                }
+                {"request_id": request_id, "use_case": use_case, "query": "What is a ledger?", "user_id": user_id}
             ),
         }
-        for n in range(requests)
+        for request_id, user_id in users.items()
     ]
-    for start in range(0, requests, 10):
-        cloud.client("events").put_events(Entries=entries[start : start + 10])
-    deadline = time.monotonic() + 120
-    mine = 0
-    while len(announcements.ids) < requests and time.monotonic() < deadline:
-        time.sleep(0.5)
-        announcements.drain()
-        mine += 1
-    assert len(announcements.ids) == requests, f"{len(announcements.ids)} of {requests} announced"
-    cloud.settle()
-    time.sleep(2)  # reviews open after their request was announced
-    spent = Counter(cloud.calls) - before
-    # Ours to take off: the entries this bench put, and draining its queue.
-    spent["events", "PutEvents"] -= -(-requests // 10)
-    return {
-        f"{service}:{operation}": round(count / requests, 3)
-        for (service, operation), count in sorted(spent.items())
-        if count > 0 and not is_not_ours(service, operation)
-    }
+    for start in range(0, len(entries), ENTRIES):
+        cloud.client("events").put_events(Entries=entries[start : start + ENTRIES])
 
 
-def is_not_ours(service: str, operation: str) -> bool:
-    return (
+def wait_until_quiet(cloud: embedded.Cloud, seconds: float) -> None:
+    """Wait until nothing of ours has been called for so long."""
+    until, last, since = time.monotonic() + PATIENCE_SECONDS, -1, time.monotonic()
+    while time.monotonic() < until:
+        count = sum(count for call, count in cloud.calls.items() if is_ours(*call))
+        if count != last:
+            last, since = count, time.monotonic()
+        elif time.monotonic() - since > seconds:
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"the stack is at work still after {PATIENCE_SECONDS} s")
+
+
+def is_ours(service: str, operation: str) -> bool:
+    return not (
         service == "bedrock"
         or any(name in operation for name in NOT_OURS)
         or (service == "sqs" and operation in ("DeleteMessage", "SendMessage"))
     )
+
+
+def ratio_to(old: Path, rounds: int) -> float:
+    """This checkout's own CPU as a multiple of another's: the median over TURNS pairs of runs."""
+
+    def own_ms(checkout: Path) -> float:
+        bench = [sys.executable, checkout / "bench/overhead.py", "--requests", "1", "--mix", "10"]
+        run = subprocess.run([*bench, "--rounds", str(rounds)], capture_output=True, text=True, check=True)
+        return json.loads(run.stdout.splitlines()[-1])["own_cpu_ms"]
+
+    ratios = []
+    for turn in range(TURNS):
+        print(f"turn {turn + 1} of {TURNS} with {old}", file=sys.stderr)
+        ratios.append(own_ms(ROOT) / own_ms(old))
+    return round(statistics.median(ratios), 3)
 
 
 def main() -> int:
@@ -249,13 +314,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--requests", type=int, default=100)
     parser.add_argument("--mix", type=int, default=6_000, help="requests over which calls for subjects' keys count")
+    parser.add_argument("--old", type=Path, help="another checkout, whose own CPU is measured in turns with this one's")
     parser.add_argument("--measure", choices=["cpu", "keys"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(time_handlers(options.rounds) if options.measure == "cpu" else count_key_calls(options.mix)))
         return 0
     with embedded.start(
-        ROOT / "template.yaml", stack_name="bulwark-overhead", policy=policy(), schedules=False
+        ROOT / "template.yaml", stack_name="bulwark-overhead", policy=policy(), schedules=False, concurrency=1
     ) as cloud:
         by_path = {}
         for path, use_case in (("release", "sure"), ("held", "unsure")):
@@ -269,13 +335,19 @@ def main() -> int:
         print(path)
         for name, count in calls.items():
             print(f"  {name:60} {count:6.2f}")
+    call_ms = cpu.pop("one_call")
+    own_ms = sum(cpu.values())
     result = {
-        "own_cpu_ms": round(sum(cpu.values()), 3),
+        "own_cpu_ms": round(own_ms, 3),
+        "own_in_calls": round(own_ms / call_ms, 3),
+        "one_call_ms": call_ms,
         "own_cpu_ms_by_handler": cpu,
         "aws_calls": {path: round(sum(calls.values()), 2) for path, calls in by_path.items()},
         "subject_key_calls_per_request": key_calls,
-        "targets": {"own_cpu_ms": TARGET_CPU_MS, "release": TARGET_CALLS, "subject_key_calls": TARGET_KEY_CALLS},
+        "targets": TARGETS,
     }
+    if options.old:
+        result["own_cpu_ratio_to_old"] = ratio_to(options.old, options.rounds)
     print(json.dumps(result))
     return 0
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from bulwark.local import moto_names
 from bulwark.local.clients import CREDENTIALS, REGION, Clients
+from bulwark.local.functions.host import CONCURRENCY
 from bulwark.local.moto_names import MOTO_VERSION, MotoChanged
 from bulwark.local.server import Application, Server
 from bulwark.local.stack import Stack
@@ -30,11 +31,11 @@ class AlreadyRunning(RuntimeError):
 class Cloud:
     """A running embedded AWS; `stop` ends it, as does leaving it as a context."""
 
-    def __init__(self, python: str | None = None, port: int = 0) -> None:
+    def __init__(self, python: str | None = None, port: int = 0, concurrency: int = CONCURRENCY) -> None:
         self._ending: list[Callable[[], None]] = []
         self._stop_lock = threading.Lock()
         self._stopped = False
-        self._python, self._port = python, port
+        self._python, self._port, self._concurrency = python, port, concurrency
 
     endpoint: str
     """Any AWS client's AWS_ENDPOINT_URL."""
@@ -130,7 +131,7 @@ class Cloud:
         targets = Targets(self._clients)
         self.events = Delivery(targets)
         self.events.install()
-        self.functions = FunctionHost(self.endpoint, FunctionLogs(), self._python)
+        self.functions = FunctionHost(self.endpoint, FunctionLogs(), self._python, self._concurrency)
         asynchronous = AsynchronousInvocations(self.functions, targets.send)
         targets.asynchronous = asynchronous
         mappings = EventSourceMappings(self.functions, self._clients, targets)
@@ -248,6 +249,7 @@ def start(
     port: int = 0,
     python: str | None = None,
     schedules: bool = True,
+    concurrency: int = CONCURRENCY,
 ) -> Cloud:
     """Start the embedded AWS with a template's resources; whatever fails, nothing is left running."""
     global _running
@@ -256,7 +258,7 @@ def start(
     with _starting:
         if _running is not None:
             raise AlreadyRunning("a cloud runs in this process already; stop it first")
-        cloud = _running = Cloud(python, port)
+        cloud = _running = Cloud(python, port, concurrency)
     atexit.register(cloud.stop)
     cloud._ending.append(lambda: atexit.unregister(cloud.stop))
     _stop_on_sigterm(cloud)

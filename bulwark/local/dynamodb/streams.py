@@ -15,6 +15,7 @@ from moto.dynamodb.models.table import StreamRecord, StreamShard
 from bulwark.local.moto_names import replace, require
 
 _changed = threading.Condition()
+_held = threading.Event()
 _journal = threading.local()
 
 
@@ -38,10 +39,21 @@ def one_record_each() -> Iterator[Callable[[], None]]:
         _journal.entries = None
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """Within, readers are shown nothing; afterwards all that was written, so that its batches do not depend on pace."""
+    _held.set()
+    try:
+        yield
+    finally:
+        _held.clear()
+        wake()
+
+
 def wait_beyond(shard: StreamShard, position: int, stopping: threading.Event) -> None:
-    """Wait until a shard holds more records than a reader has read, or the reader is to stop."""
+    """Wait until a shard shows more records than a reader has read, or the reader is to stop."""
     with _changed:
-        _changed.wait_for(lambda: len(shard.items) > position or stopping.is_set())
+        _changed.wait_for(lambda: stopping.is_set() or (len(shard.items) > position and not _held.is_set()))
 
 
 def wake() -> None:

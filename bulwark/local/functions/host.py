@@ -15,6 +15,8 @@ from bulwark.local.functions.specification import Function
 from bulwark.local.functions.worker import Outcome, Worker, default_python
 
 REQUEST_LIMIT = 6_291_556
+# Workers of a function at most: what a small machine bears, and enough to meet races.
+CONCURRENCY = 4
 Log = Callable[[Function, str, str], None]
 
 
@@ -37,7 +39,7 @@ class HostStopped(RuntimeError):
 class FunctionHost:
     """Runs the stack's functions in awslambdaric processes; `logs` writes what they print."""
 
-    def __init__(self, endpoint: str, logs: Log, python: str | None = None, concurrency: int = 4) -> None:
+    def __init__(self, endpoint: str, logs: Log, python: str | None = None, concurrency: int = CONCURRENCY) -> None:
         self.logs = logs
         self.concurrency = concurrency
         self._endpoint, self._python = endpoint, python or default_python()

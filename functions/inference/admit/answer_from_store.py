@@ -1,7 +1,5 @@
 """AnswerFromStore: where only stored answers are given, the same question's earlier one, or when to come back."""
 
-from dataclasses import replace
-
 from aws_lambda_powertools import Logger
 
 from adapters import payloads, requests_table, subject_keys
@@ -23,7 +21,7 @@ logger = Logger(child=True)
 def answer_from_store(admission: Admission) -> Admission:
     if admission.use_case.keeps_answers:
         key = answer_key(admission.use_case, admission.tenant.name, admission.detail)
-        admission = replace(admission, answer_key=key)
+        admission = admission._replace(answer_key=key)
     if admission.mode.mode is not Mode.CACHE_ONLY:
         return admission
     earlier = _earlier_answer(admission)

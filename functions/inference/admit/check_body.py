@@ -1,7 +1,5 @@
 """CheckBody: takes a body that a model can be asked with as its tenant's request."""
 
-from dataclasses import replace
-
 from adapters import schemas
 from domain.requests import check_conversation, check_text, invalid, read_request
 from inference.admit.admission import Admission
@@ -15,4 +13,4 @@ def check_body(admission: Admission) -> Admission:
     schemas.check_request(detail)
     check_conversation(detail)
     request = read_request(detail, admission.tenant, admission.event.get("user_id"), admission.channel)
-    return replace(admission, request=request)
+    return admission._replace(request=request)

@@ -1,7 +1,5 @@
 """CheckUseCase: the tenant may ask this use case, and has it as the policy gives it to that tenant."""
 
-from dataclasses import replace
-
 from domain.requests import check_allowed
 from inference.admit.admission import Admission
 
@@ -9,4 +7,4 @@ from inference.admit.admission import Admission
 def check_use_case(admission: Admission) -> Admission:
     rules, tenant, name = admission.rules, admission.tenant, admission.request.use_case
     check_allowed(rules, tenant, name)
-    return replace(admission, use_case=rules.use_case_of(tenant.name, name))
+    return admission._replace(use_case=rules.use_case_of(tenant.name, name))

@@ -1,7 +1,5 @@
 """PlanCall: what the machine needs to ask the model, and AssessAnswer to judge what it says."""
 
-from dataclasses import replace
-
 from adapters import payloads, requests_table
 from domain.inference.confidence import query_signals
 from domain.inference.prompts import fits, render, room_beside
@@ -29,7 +27,7 @@ def plan_call(admission: Admission) -> Admission:
     else:
         # Too large for a state: InvokeLargeModel reads the body where it is kept.
         plan |= rendered | {"messages": [], "passages": [], "query": {}, "payload_ref": _payload_ref(admission)}
-    return replace(admission, told=plan)
+    return admission._replace(told=plan)
 
 
 def _carried(admission: Admission) -> dict:

@@ -1,7 +1,5 @@
 """ReadMode: the use case works as its mode leaves it."""
 
-from dataclasses import replace
-
 from adapters import modes_table
 from domain.modes import degraded
 from inference.admit.admission import Admission
@@ -9,4 +7,4 @@ from inference.admit.admission import Admission
 
 def read_mode(admission: Admission) -> Admission:
     mode = modes_table.current(admission.tenant.name, admission.use_case.name)
-    return replace(admission, mode=mode, use_case=degraded(admission.use_case, mode.mode))
+    return admission._replace(mode=mode, use_case=degraded(admission.use_case, mode.mode))

@@ -1,7 +1,5 @@
 """Where a request leaves AdmitRequest without a plan: refused, told what became of it before, or ended."""
 
-from dataclasses import replace
-
 from adapters import requests_table, schemas, subject_keys
 from adapters.clock import iso
 from adapters.requests_table import PLANTED, Claim
@@ -56,7 +54,7 @@ def claimed(admission: Admission, claim: Claim) -> Admission:
     if not claim.ours or claim.record["status"] != Status.ADMITTED:
         return _left(admission, claim, "REFUSED" if claim.ours else "DUPLICATE")
     try:
-        return replace(admission, claim=claim, subject=subject_keys.of(claim.record))
+        return admission._replace(claim=claim, subject=subject_keys.of(claim.record))
     except SubjectErased:
         # An attempt of ours claimed it and died, and then its subject was erased: nothing is left to be answered.
         return _left(admission, claim, "DUPLICATE")
@@ -84,7 +82,7 @@ def end(admission: Admission, status: Status, outcome: dict) -> Admission:
 
 def _left(admission: Admission, claim: Claim, admitted: str) -> Admission:
     told = {name: claim.record[name] for name in _TOLD if name in claim.record}
-    return replace(admission, claim=claim, told={"admission": admitted, "outcome": told})
+    return admission._replace(claim=claim, told={"admission": admitted, "outcome": told})
 
 
 def _refuse(admission: Admission, refusal: RequestRefused, record: dict) -> Claim:

@@ -1,6 +1,8 @@
 """Assessment: what is known of a model's answer; each step of AssessAnswer takes it and gives it with more."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from adapters.sealing import SubjectKey
 from domain.inference.answers import Answer
@@ -10,8 +12,8 @@ from domain.requests import Status
 from domain.reviews.reviews import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+# Not a dataclass: a changed copy of so many fields takes dataclasses.replace four times as long.
+class Assessment(NamedTuple):
     event: dict
     moment: float
     rules: Policy
@@ -22,7 +24,7 @@ class Assessment:
     confidence: float = 0.0
     kind: Kind | None = None  # of the review, if a person is to look
     review: dict | None = None
-    attributes: dict = field(default_factory=dict)  # what the request's record says from now on
+    attributes: Mapping = MappingProxyType({})  # what the request's record says from now on
     ours: bool = True  # whether the outcome on record is this one
     told: dict | None = None  # what the machine is told
 
@@ -32,4 +34,4 @@ class Assessment:
 
     def recording(self, attributes: dict, **known: object) -> "Assessment":
         """The same with more to record, and with more that is known."""
-        return replace(self, attributes=self.attributes | attributes, **known)
+        return self._replace(attributes=self.attributes | attributes, **known)

@@ -1,7 +1,5 @@
 """RecordOutcome: writes all of it at once, unless the request has an outcome already."""
 
-from dataclasses import replace
-
 from adapters import requests_table
 from adapters.clock import iso
 from adapters.dynamodb import as_json
@@ -22,4 +20,4 @@ def record_outcome(assessment: Assessment) -> Assessment:
     if first is not None:
         # A retry of ours, or the sweeper, was first: its record is the outcome.
         status, review = first.get("status"), as_json(first.get("review"))
-    return replace(assessment, ours=first is None, told={"status": status, "review": review})
+    return assessment._replace(ours=first is None, told={"status": status, "review": review})

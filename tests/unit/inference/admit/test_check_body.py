@@ -1,7 +1,5 @@
 """inference/admit/check_body.py: a body that no model could be asked with is no request."""
 
-from dataclasses import replace
-
 import pytest
 
 from domain.requests import Reason, RequestRefused
@@ -36,6 +34,6 @@ def test_a_proven_user_beats_the_body_s(admission):
 )
 def test_what_is_wrong_is_named_by_its_field(admission, detail, field):
     with pytest.raises(RequestRefused) as refused:
-        check_body(replace(admission("check_body"), detail=detail))
+        check_body(admission("check_body")._replace(detail=detail))
 
     assert (refused.value.reason, refused.value.field) == (Reason.INVALID_REQUEST, field)

@@ -1,7 +1,5 @@
 """inference/admit/claim_request.py: an id is one request's, and one execution's to go on with."""
 
-from dataclasses import replace
-
 import pytest
 
 from adapters import requests_table
@@ -20,7 +18,7 @@ def test_the_first_has_the_claim_and_the_key(admission):
 def test_another_delivery_is_told_what_became_of_the_first(admission):
     claim_request(admission("claim_request"))
 
-    told = claim_request(replace(admission("claim_request"), execution_name="execution-2")).told
+    told = claim_request(admission("claim_request")._replace(execution_name="execution-2")).told
 
     assert (told["admission"], told["outcome"]["status"]) == ("DUPLICATE", "ADMITTED")
 
@@ -28,7 +26,7 @@ def test_another_delivery_is_told_what_became_of_the_first(admission):
 def test_another_body_under_the_id_is_refused_beside_it(admission, requests):
     claim_request(admission("claim_request"))
 
-    other = replace(admission("claim_request", {"query": "How far?"}), execution_name="execution-2")
+    other = admission("claim_request", {"query": "How far?"})._replace(execution_name="execution-2")
     told = claim_request(other).told
 
     assert (told["admission"], told["outcome"]["reason"]) == ("REFUSED", Reason.REQUEST_ID_CONFLICT)

@@ -1,7 +1,6 @@
 """inference/admit/read_body.py: a body is what the event holds or refers to, if it is a JSON object at all."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -11,7 +10,7 @@ from inference.admit.read_body import read_body
 
 @pytest.mark.parametrize("body", ["text", 7, None, ["a"]])
 def test_what_is_no_object_is_no_body(admission, body):
-    assert read_body(replace(admission("read_body"), event={"detail": body})).detail is None
+    assert read_body(admission("read_body")._replace(event={"detail": body})).detail is None
 
 
 def test_a_body_by_reference_is_the_bucket_s(admission):

@@ -1,7 +1,5 @@
 """inference/admit/refusal.py: every refusal is recorded once, under an id that is its own."""
 
-from dataclasses import replace
-
 from domain.requests import Reason, RequestRefused
 from inference.admit.refusal import record_refusal
 
@@ -53,7 +51,7 @@ def test_a_claim_of_ours_whose_use_case_was_taken_away_meanwhile_is_ended(admiss
 
 def test_an_id_of_another_request_is_no_place_for_a_refusal(admission):
     admission("plan_call")
-    other = replace(admission("claim_request", {"query": "How far?"}), execution_name="execution-2")
+    other = admission("claim_request", {"query": "How far?"})._replace(execution_name="execution-2")
 
     told = record_refusal(other, STOPPED).told
 
