@@ -4,7 +4,7 @@ import math
 
 from domain.incidents.baselines import accepted_in_time, is_warm
 from domain.incidents.evidence import GRACE, QUIET, DetectorSettings, capped, is_suspect, tracked
-from domain.incidents.signals import SHAPES, Minute, Signal, number
+from domain.incidents.signals import MOST_SAMPLES, SHAPES, Minute, Signal, number
 
 SHAPE_MEMORY_ROWS = 240
 SHAPE_PRIOR = 20.0
@@ -65,9 +65,10 @@ def watch_shape(
 
 
 def counts_of(minute: Minute) -> list[float] | None:
+    """A minute's answers by length, if they can be believed: one absurd count would be what is usual for days."""
     counts = [number(minute.values.get(key)) for key in _SHAPE_KEYS]
     found = [count if count is not None and count > 0 else 0.0 for count in counts]
-    return found if sum(found) > 0 else None
+    return found if 0 < sum(found) <= MOST_SAMPLES else None
 
 
 def shares_of(counts: list[float]) -> list[float]:

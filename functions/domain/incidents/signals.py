@@ -8,6 +8,8 @@ from typing import Any
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 MINUTES_PER_DAY = 1440
 SHAPES = 8
+# No minute has more requests: what says so is no count.
+MOST_SAMPLES = 1e9
 
 
 class Kind(StrEnum):
@@ -106,7 +108,7 @@ def reading_of(signal: Signal, minute: Minute) -> tuple[float, float] | None:
     samples, value = number(minute.values.get(samples_key)), number(minute.values.get(value_key))
     if samples is None or value is None or samples < signal.needs:
         return None
-    samples = min(samples, 1e9)
+    samples = min(samples, MOST_SAMPLES)
     if signal.kind is Kind.RATE:
         return max(0.0, min(value, samples)), samples
     if signal.log:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from domain.incidents.detectors import accept, calm, observe, relearn
 from domain.incidents.evidence import DetectorSettings
 from domain.incidents.findings import Finding, weigh
-from domain.incidents.signals import DAY, MINUTE, SIGNALS, Kind, Minute
+from domain.incidents.signals import DAY, MINUTE, MOST_SAMPLES, SIGNALS, Kind, Minute
 
 START = 1_800_000_000 // DAY * DAY
 SETTINGS = DetectorSettings()
@@ -362,6 +362,37 @@ def test_constants_are_neither_worse_nor_an_error(value):
     for minute in range(600):
         state, findings = observe(state, Minute(START + minute * MINUTE, values), SETTINGS)
         assert not any(finding.sure for finding in findings)
+
+
+@pytest.mark.parametrize("count", [MOST_SAMPLES + 1, 1e300, 1.7e308])
+def test_a_count_that_no_minute_can_have_is_no_evidence_and_teaches_nothing(series, count):
+    known = series.state["signals"]["AnswerShape"]
+    minute = Minute(series.at, row(series.chance, series.at, 20).values | {"AnswerShape0.sum": count})
+
+    series.state, _ = observe(series.state, minute, SETTINGS)
+
+    assert series.state["signals"]["AnswerShape"] == known
+    assert not [each for each in series.pass_by(5) if each.sure]
+
+
+def test_a_count_that_no_minute_can_have_is_not_what_is_usual_from_the_beginning():
+    state, chance = None, random.Random(1)
+    for number in range(WARM_UP + 60):
+        absurd = {"AnswerShape7.sum": 1e300} if number < 60 else {}
+        values = row(chance, 0, 20).values | absurd
+        state, findings = observe(state, Minute(START + number * MINUTE, values), SETTINGS)
+        assert not any(finding.sure for finding in findings)
+
+    assert sum(state["signals"]["AnswerShape"]["usual"]) < 20 * WARM_UP
+
+
+def test_a_count_that_a_minute_can_just_have_does_no_harm(series):
+    minute = Minute(series.at, {f"AnswerShape{shape}.sum": MOST_SAMPLES * (shape == 0) for shape in range(8)})
+
+    for _ in range(5):
+        series.state, _ = observe(series.state, minute, SETTINGS)
+
+    series.pass_by(5)
 
 
 def test_one_point_is_a_beginning():
