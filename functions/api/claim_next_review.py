@@ -24,27 +24,47 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads")
-    moment, body = now(), body_of(event) if event.get("body") else {}
+    moment, wanted = now(), _read(event)
+    review = _claimed_before(wanted, caller, moment) or _claim_next(wanted, caller, moment)
+    return respond(200, {"review": summary_of(review, caller, moment) if review else None})
+
+
+def _read(event: dict) -> dict[str, str]:
+    """Which reviews are wanted, and the attempt that wants one."""
+    body = body_of(event) if event.get("body") else {}
     if not isinstance(body, dict) or set(body) - FIELDS or not all(isinstance(v, str) for v in body.values()):
         raise invalid("body", f"may hold {', '.join(sorted(FIELDS))}, each a text")
-    filters, attempt = body, body.get("attempt")
-    if attempt is not None and not 0 < len(attempt) <= MAX_ATTEMPT:
+    if "attempt" in body and not 0 < len(body["attempt"]) <= MAX_ATTEMPT:
         raise invalid("attempt", f"must be a text of 1 to {MAX_ATTEMPT} characters, another one for each claim")
-    # Sent again since its answer was lost, it gets what it got: else that would be nobody's until the claim runs out.
-    for review in review_queues.claimed(caller, moment) if attempt else ():
-        if review.get("claim_attempt") == attempt:
-            return respond(200, {"review": summary_of(review, caller, moment)})
+    return body
+
+
+def _claimed_before(wanted: dict[str, str], caller: Caller, moment: float) -> dict | None:
+    """What the same attempt got: sent again since its answer was lost, that would be nobody's until it runs out."""
+    if "attempt" not in wanted:
+        return None
+    mine = review_queues.claimed(caller, moment)
+    return next((review for review in mine if review.get("claim_attempt") == wanted["attempt"]), None)
+
+
+def _claim_next(wanted: dict[str, str], caller: Caller, moment: float) -> dict | None:
     after: str | None = ""
     for _ in range(MOST_PAGES):
-        found, after = review_queues.page(policy.current(), caller, filters, after, CANDIDATES, moment, free_only=True)
-        for review in found:
-            try:
-                # The index is behind the table, and others are faster: the table decides whose it is.
-                claimed = claim(review, caller, moment, attempt)
-            except Refused:
-                continue
-            logger.info("review claimed", review_id=claimed["review_id"], claimed_until=claimed["claimed_until"])
-            return respond(200, {"review": summary_of(claimed, caller, moment)})
+        found, after = review_queues.page(policy.current(), caller, wanted, after, CANDIDATES, moment, free_only=True)
+        if claimed := _claim_first(found, wanted.get("attempt"), caller, moment):
+            return claimed
         if after is None:
             break
-    return respond(200, {"review": None})
+    return None
+
+
+def _claim_first(found: list[dict], attempt: str | None, caller: Caller, moment: float) -> dict | None:
+    for review in found:
+        try:
+            # The index is behind the table, and others are faster: the table decides whose it is.
+            claimed = claim(review, caller, moment, attempt)
+        except Refused:
+            continue
+        logger.info("review claimed", review_id=claimed["review_id"], claimed_until=claimed["claimed_until"])
+        return claimed
+    return None

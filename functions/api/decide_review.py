@@ -18,29 +18,19 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     (review, request), moment = visible_review(event["pathParameters"]["review_id"], caller), now()
-    body = body_of(event)
+    decision = _read(body_of(event))
+    if not _is_given(review, caller, decision):
+        review = _store(review, request, caller, decision, moment)
+    _resume(review)
+    return respond(200, summary_of(review, caller, moment) | {"next": review.get("next", Next.REVIEWER)})
+
+
+def _read(body: object) -> ReviewDecision:
     check_text(body)
     try:
-        decision = read_decision(body)
+        return read_decision(body)
     except DecisionInvalid as error:
         raise invalid(*error.args) from error
-    if not (repeated := _is_given(review, caller, decision)):
-        try:
-            review = reviews_table.decide(review, request, caller, decision, moment)
-        except ReviewConflict as conflict:
-            review = reviews_table.find(review["review_id"]) or review
-            # The same decision may have been sent twice at once.
-            if not (repeated := _is_given(review, caller, decision)):
-                _refuse(review, caller, decision, conflict, moment)
-    if not repeated:
-        logger.info("verdict stored", review_id=review["review_id"], decision=decision.decision, tier=review["tier"])
-    # Should this process die here, or the token not be taken, the sweeper resumes the review within a minute.
-    if "next" in review and "task_token" in review:
-        try:
-            workflows.resume_review(review["task_token"], review["next"])
-        except Exception:
-            logger.exception("review not resumed yet", review_id=review["review_id"])
-    return respond(200, summary_of(review, caller, moment) | {"next": review.get("next", Next.REVIEWER)})
 
 
 def _is_given(review: dict, caller: Caller, decision: ReviewDecision) -> bool:
@@ -53,9 +43,34 @@ def _is_given(review: dict, caller: Caller, decision: ReviewDecision) -> bool:
     return any(wanted == (given["decision"], given.get("answer_mac"), given.get("reason_code")) for given in mine)
 
 
-def _refuse(review: dict, caller: Caller, decision: ReviewDecision, conflict: ReviewConflict, moment: float) -> None:
+def _store(review: dict, request: dict, caller: Caller, decision: ReviewDecision, moment: float) -> dict:
+    """The review with the verdict, which may have been sent twice at once."""
+    try:
+        decided = reviews_table.decide(review, request, caller, decision, moment)
+    except ReviewConflict as conflict:
+        found = reviews_table.find(review["review_id"]) or review
+        if _is_given(found, caller, decision):
+            return found
+        raise _refusal(found, caller, decision, conflict, moment) from conflict
+    logger.info("verdict stored", review_id=decided["review_id"], decision=decision.decision, tier=decided["tier"])
+    return decided
+
+
+def _refusal(
+    review: dict, caller: Caller, decision: ReviewDecision, conflict: ReviewConflict, moment: float
+) -> Refused:
     message = str(conflict)
     if conflict.code == "DEADLINE_PASSED":
         reviews_table.keep_late(review["review_id"], decision, caller.user_id, moment)
         message += " Your decision is recorded and changes nothing."
-    raise Refused(409, conflict.code, message)
+    return Refused(409, conflict.code, message)
+
+
+def _resume(review: dict) -> None:
+    """Tell the workflow; should this process die here, or the token not be taken, the sweeper does within a minute."""
+    if "next" not in review or "task_token" not in review:
+        return
+    try:
+        workflows.resume_review(review["task_token"], review["next"])
+    except Exception:
+        logger.exception("review not resumed yet", review_id=review["review_id"])

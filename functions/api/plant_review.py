@@ -11,7 +11,8 @@ from adapters.api.http import Refused, answers, body_of, respond
 from adapters.clock import now
 from domain.api.callers import Caller
 from domain.outcomes import review_id_of
-from domain.requests import check_text, invalid, read_request
+from domain.policy import Policy, UseCase
+from domain.requests import Request, check_text, invalid, read_request
 from domain.reviews.reviews import Kind, plan_review
 
 FIELDS = {"tenant", "use_case", "query", "passages", "answer", "request_id"}
@@ -24,37 +25,53 @@ logger = Logger()
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("operators")
     body, rules, moment = body_of(event), policy.current(), now()
-    check_text(body)
-    if not isinstance(body, dict) or not body.keys() <= FIELDS:
-        raise invalid("body", f"may hold {', '.join(sorted(FIELDS))}")
-    for name in ("tenant", "use_case"):
-        if not isinstance(body.get(name, ""), str):
-            raise invalid(name, "must be a text")
-    answer, tenant = body.pop("answer", None), body.pop("tenant", None) or caller.tenant
-    if not isinstance(answer, str) or not answer.strip():
-        raise invalid("answer", "is missing: give the bad answer that a reviewer should not let pass")
-    if tenant not in rules.tenants or not caller.sees(tenant, body.get("use_case")):
-        raise Refused(403, "FORBIDDEN", "You do not operate this use case of this tenant.")
-    body.setdefault("request_id", str(uuid.uuid4()))
-    schemas.check_request(body)
-    if body["use_case"] not in rules.tenants[tenant].use_cases:
-        raise invalid("use_case", "is not open to this tenant")
-    use_case = rules.use_case_of(tenant, body["use_case"])
-    request = read_request(body, rules.tenants[tenant], caller.user_id, "planted")
-    # It looks like any other blind review, and a chance of its own lets it wait its turn like one.
-    review = {
-        "review_id": review_id_of(request.key),
-        "tenant": tenant,
-        "request_id": request.request_id,
-        "request_key": request.key,
-        "subject_ref": subject_keys.subject_ref(tenant, request.subject_id),
-        "reason": None,
-        "confidence": 0,
-        **plan_review(Kind.PLANTED, use_case, secrets.SystemRandom().random(), 1),
-    }
+    tenant, answer, detail = _read(body, caller)
+    request, use_case = _planned(detail, tenant, rules, caller)
+    review = _review_of(request, use_case)
     if not requests_table.plant(request, review, answer, use_case.review_days, moment):
         raise Refused(409, "REQUEST_ID_CONFLICT", "This request_id is taken; plant it under another one.")
     # Should this process die here, the sweeper starts the review.
     workflows.start_review(json.loads(json.dumps(review)))
     logger.info("review planted", review_id=review["review_id"], planted_by=caller.user_id)
     return respond(201, {"review_id": review["review_id"], "request_id": request.request_id})
+
+
+def _read(body: object, caller: Caller) -> tuple[str, str, dict]:
+    """The tenant, the bad answer, and the request that it is an answer to."""
+    check_text(body)
+    if not isinstance(body, dict) or not body.keys() <= FIELDS:
+        raise invalid("body", f"may hold {', '.join(sorted(FIELDS))}")
+    for name in ("tenant", "use_case"):
+        if not isinstance(body.get(name, ""), str):
+            raise invalid(name, "must be a text")
+    answer, tenant = body.get("answer"), body.get("tenant") or caller.tenant
+    if not isinstance(answer, str) or not answer.strip():
+        raise invalid("answer", "is missing: give the bad answer that a reviewer should not let pass")
+    detail = {name: value for name, value in body.items() if name not in ("answer", "tenant")}
+    return tenant, answer, detail
+
+
+def _planned(detail: dict, tenant: str, rules: Policy, caller: Caller) -> tuple[Request, UseCase]:
+    """The request as any other of the use case, which has to be one that the caller operates."""
+    if tenant not in rules.tenants or not caller.sees(tenant, detail.get("use_case")):
+        raise Refused(403, "FORBIDDEN", "You do not operate this use case of this tenant.")
+    detail = {"request_id": str(uuid.uuid4()), **detail}
+    schemas.check_request(detail)
+    if detail["use_case"] not in rules.tenants[tenant].use_cases:
+        raise invalid("use_case", "is not open to this tenant")
+    request = read_request(detail, rules.tenants[tenant], caller.user_id, "planted")
+    return request, rules.use_case_of(tenant, detail["use_case"])
+
+
+def _review_of(request: Request, use_case: UseCase) -> dict:
+    """It looks like any other blind review, and a chance of its own lets it wait its turn like one."""
+    return {
+        "review_id": review_id_of(request.key),
+        "tenant": request.tenant,
+        "request_id": request.request_id,
+        "request_key": request.key,
+        "subject_ref": subject_keys.subject_ref(request.tenant, request.subject_id),
+        "reason": None,
+        "confidence": 0,
+        **plan_review(Kind.PLANTED, use_case, secrets.SystemRandom().random(), 1),
+    }

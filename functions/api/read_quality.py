@@ -12,6 +12,8 @@ from domain.api.callers import Caller
 from domain.requests import invalid
 from domain.reviews.review_quality import month_of, person_key, report_on, reviewers_of
 
+Counters = dict[tuple[str, str], dict]
+
 logger = Logger()
 
 
@@ -19,23 +21,39 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads", "operators")
+    month = _month(event)
+    counters = quality_table.read(review_queues.places_of(policy.current(), caller), month)
+    use_cases, reviewers = _use_cases(counters, caller), _reviewers(counters, caller)
+    return respond(200, {"month": month, "use_cases": use_cases, "reviewers": reviewers})
+
+
+def _month(event: dict) -> str:
     month = (event.get("queryStringParameters") or {}).get("month", month_of(iso(now())))
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month, re.ASCII):
         raise invalid("month", "must be a month such as 2026-11")
-    counters = quality_table.read(review_queues.places_of(policy.current(), caller), month)
-    reviewers = reviewers_of(list(counters.values()))
-    if not caller.groups & {"leads", "operators"}:
-        # Which of one's own verdicts met a planted answer stays the leads' knowledge.
-        own = [row for row in reviewers if row["person"] == person_key(caller.user_id)]
-        reviewers = [{name: row[name] for name in ("reviewer", "decided", "mean_seconds")} for row in own]
-    else:
-        reviewers = [{name: value for name, value in row.items() if name != "person"} for row in reviewers]
-    use_cases = [
+    return month
+
+
+def _use_cases(counters: Counters, caller: Caller) -> list[dict]:
+    reports = [
         {"tenant": tenant, "use_case": use_case, **report_on(counts)}
         for (tenant, use_case), counts in sorted(counters.items())
     ]
-    if not caller.groups & {"leads", "operators"}:
+    if not _oversees(caller):
         # A count that moves with one's own verdict would tell which reviews are audits, and which are planted.
-        for report in use_cases:
+        for report in reports:
             del report["audits"], report["planted"]
-    return respond(200, {"month": month, "use_cases": use_cases, "reviewers": reviewers})
+    return reports
+
+
+def _reviewers(counters: Counters, caller: Caller) -> list[dict]:
+    rows = reviewers_of(list(counters.values()))
+    if _oversees(caller):
+        return [{name: value for name, value in row.items() if name != "person"} for row in rows]
+    # Which of one's own verdicts met a planted answer stays the leads' knowledge.
+    own = [row for row in rows if row["person"] == person_key(caller.user_id)]
+    return [{name: row[name] for name in ("reviewer", "decided", "mean_seconds")} for row in own]
+
+
+def _oversees(caller: Caller) -> bool:
+    return bool(caller.groups & {"leads", "operators"})
