@@ -31,7 +31,7 @@ class Decision(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """As in functions/domain/reviews/reviews.py."""
+    """As in functions/domain/reviews/decisions.py."""
 
     WRONG = "WRONG"
     UNGROUNDED = "UNGROUNDED"

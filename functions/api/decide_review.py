@@ -9,7 +9,8 @@ from adapters.reviews import reviews_table
 from adapters.reviews.review_view import summary_of, visible_review
 from domain.api.callers import Caller
 from domain.requests import check_text, invalid
-from domain.reviews.reviews import DecisionInvalid, Next, ReviewConflict, ReviewDecision, read_decision
+from domain.reviews.decisions import DecisionInvalid, ReviewDecision, read_decision
+from domain.reviews.review import Next, ReviewConflict
 
 logger = Logger()
 

@@ -9,7 +9,7 @@ from adapters.reviews.review_claims import hand_over
 from adapters.reviews.review_view import summary_of, visible_review
 from domain.api.callers import Caller
 from domain.requests import invalid
-from domain.reviews.reviews import CANNOT_TAKE
+from domain.reviews.claims import CANNOT_TAKE
 
 logger = Logger()
 

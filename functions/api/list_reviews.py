@@ -9,7 +9,7 @@ from adapters.reviews import review_queues
 from adapters.reviews.review_view import summary_of
 from domain.api.callers import Caller
 from domain.requests import invalid
-from domain.reviews.reviews import Tier
+from domain.reviews.review import Tier
 
 logger = Logger()
 

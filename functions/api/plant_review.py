@@ -13,7 +13,8 @@ from domain.api.callers import Caller
 from domain.outcomes import review_id_of
 from domain.policy import Policy, UseCase
 from domain.requests import Request, check_text, invalid, read_request
-from domain.reviews.reviews import Kind, plan_review
+from domain.reviews.plans import plan_review
+from domain.reviews.review import Kind
 
 FIELDS = {"tenant", "use_case", "query", "passages", "answer", "request_id"}
 

@@ -7,7 +7,7 @@ from adapters.clock import now
 from adapters.governance import audit_notes
 from adapters.reviews.review_view import item_of, visible_review
 from domain.api.callers import Caller
-from domain.reviews.reviews import Tier
+from domain.reviews.review import Tier
 
 logger = Logger()
 

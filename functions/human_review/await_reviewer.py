@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters import requests_table, workflows
 from adapters.clock import now
 from adapters.reviews import reviews_table
-from domain.reviews.reviews import MovedOn
+from domain.reviews.tiers import MovedOn
 
 logger = Logger()
 

@@ -5,7 +5,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.clock import now
 from adapters.reviews import reviews_table
-from domain.reviews.reviews import Next, ReviewStatus
+from domain.reviews.review import Next, ReviewStatus
 
 logger = Logger()
 

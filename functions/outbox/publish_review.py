@@ -10,7 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from adapters import bus, dead_letters, measurements
 from adapters.schemas import SchemaViolated
-from domain.reviews.reviews import announcements_of
+from domain.reviews.notices import announcements_of
 
 logger = Logger()
 _deserialize = TypeDeserializer().deserialize

@@ -10,7 +10,8 @@ from adapters.requests_table import REVIEW_START_SECONDS
 from adapters.reviews import reviews_table
 from adapters.reviews.reviews_table import LAPSE_SECONDS
 from domain.requests import Reason, Status
-from domain.reviews.reviews import Decision, ReviewStatus
+from domain.reviews.decisions import Decision
+from domain.reviews.review import ReviewStatus
 
 # What is left of the function's time when it leaves the rest to the next minute's run.
 RESERVE_MILLISECONDS = 10_000

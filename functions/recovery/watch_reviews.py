@@ -11,9 +11,11 @@ from adapters.clock import epoch, iso, now
 from adapters.reviews import loads_table, quality_table, reviews_table
 from domain.modes import REVIEW_LOAD, Mode
 from domain.policy import ReviewRules
+from domain.reviews.notices import notice_due
+from domain.reviews.review import Tier
 from domain.reviews.review_load import Load, measure, sampled
 from domain.reviews.review_quality import month_of
-from domain.reviews.reviews import Tier, notice_due, queue_name
+from domain.reviews.tiers import queue_name
 
 # A mode outlives a few runs that failed, and no more.
 MODE_SECONDS = 300

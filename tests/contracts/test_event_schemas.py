@@ -17,7 +17,9 @@ from domain.incidents.ladders import Rung
 from domain.incidents.mitigation import Phase
 from domain.modes import Mode
 from domain.requests import Reason, Status
-from domain.reviews.reviews import _ANNOUNCED, VERDICTS, Next, Tier
+from domain.reviews.notices import ANNOUNCED
+from domain.reviews.review import Next, Tier
+from domain.reviews.verdicts import VERDICTS
 
 SCHEMAS = sorted(ROOT.glob("events/schemas/*.json"))
 EVENTS = [path.stem for path in SCHEMAS]
@@ -125,7 +127,7 @@ def test_each_notice_has_its_event():
 def test_a_notice_of_a_review_says_which_whose_turn_and_where(name):
     schema, _ = DOCUMENTS[name]
 
-    assert {*_ANNOUNCED, "event_id", "at", "link"} <= set(schema["required"])
+    assert {*ANNOUNCED, "event_id", "at", "link"} <= set(schema["required"])
     assert set(schema["properties"]["tier"]["enum"]) == set(Tier)
 
 

@@ -4,8 +4,8 @@ from adapters import requests_table, subject_keys
 from adapters.clock import iso
 from adapters.reviews import reviews_table
 from domain.api.callers import Caller
-from domain.reviews import reviews
-from domain.reviews.reviews import Decision, ReviewDecision
+from domain.reviews import claims
+from domain.reviews.decisions import Decision, ReviewDecision
 
 REVIEWER = ("reviewers", "tenant-acme")
 LEAD = ("leads", "tenant-acme")
@@ -49,4 +49,4 @@ def judge(review_id: str, caller: Caller, decision: str, now: float, answer: str
 def claim(review_id: str, caller: Caller, now: float, seconds: int = 300) -> dict:
     """Claim a stored review; raises ReviewConflict."""
     until = iso(now + seconds)
-    return reviews_table.change(review_id, lambda found: reviews.claim(found, caller, iso(now), until))
+    return reviews_table.change(review_id, lambda found: claims.claim(found, caller, iso(now), until))

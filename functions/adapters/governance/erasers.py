@@ -27,7 +27,7 @@ from domain.governance import holds
 from domain.governance.erasures import event_of, names
 from domain.outcomes import review_id_of
 from domain.requests import Reason, Status, canonical, request_key
-from domain.reviews.reviews import Next
+from domain.reviews.review import Next
 
 PAGE = 50
 # While a queue is searched, what was looked at is hidden for so long; it is shown again at once when all is seen.

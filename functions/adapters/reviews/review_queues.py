@@ -8,7 +8,9 @@ from adapters.paging import merged_page
 from adapters.reviews import reviews_table
 from domain.api.callers import Caller
 from domain.policy import Policy
-from domain.reviews.reviews import Tier, is_claimed, may_take, queue_name
+from domain.reviews.claims import is_claimed, may_take
+from domain.reviews.review import Tier
+from domain.reviews.tiers import queue_name
 
 
 def places_of(rules: Policy, caller: Caller) -> list[tuple[str, str]]:

@@ -8,8 +8,11 @@ from adapters.clock import iso
 from adapters.reviews import reviews_table
 from adapters.sealing import SubjectKey
 from domain.api.callers import Caller
+from domain.reviews.claims import actions_of, is_claimed, is_own
+from domain.reviews.endings import silence_means
 from domain.reviews.grounding import marked_sentences
-from domain.reviews.reviews import Tier, actions_of, is_claimed, is_own, opinions_for, silence_means
+from domain.reviews.review import Tier
+from domain.reviews.verdicts import opinions_for
 
 _SHOWN = (
     "review_id tenant use_case request_id risk_class status tier opened_at due_at blind decision decided_at".split()

@@ -1,6 +1,6 @@
 """Reviews table: one item per review, with its task token, and one per verdict for its giver's history.
 
-Every write names the version it was decided on, so that the rules of domain/reviews/reviews.py see each state once.
+Every write names the version it was decided on, so that the rules of domain/reviews see each state once.
 """
 
 import os
@@ -17,18 +17,11 @@ from domain.errors import ReviewNotHeld, TableContended
 from domain.governance import holds
 from domain.outcomes import review_id_of
 from domain.requests import Status
-from domain.reviews.reviews import (
-    Change,
-    Kind,
-    ReviewConflict,
-    ReviewDecision,
-    ReviewStatus,
-    give_verdict,
-    lapse,
-    open_tier,
-    rule_on,
-    shown_digest,
-)
+from domain.reviews.decisions import ReviewDecision
+from domain.reviews.endings import lapse, rule_on
+from domain.reviews.review import Change, Kind, ReviewConflict, ReviewStatus
+from domain.reviews.tiers import open_tier
+from domain.reviews.verdicts import give_verdict, shown_digest
 
 # How long a stored decision may take to reach its execution before the sweeper carries it there.
 RESUME_SECONDS = 60

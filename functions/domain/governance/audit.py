@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.modes import OWNER_PREFIX
 from domain.requests import Reason, Status
-from domain.reviews.reviews import ReviewStatus
+from domain.reviews.review import ReviewStatus
 
 REQUESTS, REVIEWS, CONTROL = "requests", "reviews", "control"
 SYSTEM = "bulwark"  # the actor of what the policy decides by itself

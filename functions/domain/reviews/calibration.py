@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from domain.reviews.decisions import Decision
+from domain.reviews.review import Kind, ReviewStatus
 from domain.reviews.review_quality import binomial_at_most
-from domain.reviews.reviews import Decision, Kind, ReviewStatus
 
 STEPS = 20
 # Held whatever their confidence, or because of it: of these every answer is judged.

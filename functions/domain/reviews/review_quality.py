@@ -9,7 +9,9 @@ import math
 import re
 from collections.abc import Callable
 
-from domain.reviews.reviews import Decision, Kind, ReviewStatus, pair_of
+from domain.reviews.decisions import Decision
+from domain.reviews.review import Kind, ReviewStatus
+from domain.reviews.verdicts import pair_of
 
 CONFIDENCE_LEVEL = 0.95
 

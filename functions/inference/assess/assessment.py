@@ -9,7 +9,7 @@ from domain.inference.answers import Answer
 from domain.outcomes import Verdict
 from domain.policy import Policy, UseCase
 from domain.requests import Status
-from domain.reviews.reviews import Kind
+from domain.reviews.review import Kind
 
 
 # Not a dataclass: a changed copy of so many fields takes dataclasses.replace four times as long.

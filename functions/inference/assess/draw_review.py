@@ -7,7 +7,8 @@ from adapters import payloads
 from adapters.clock import iso
 from adapters.dynamodb import as_item
 from domain.outcomes import review_id_of
-from domain.reviews.reviews import Kind, kind_of, plan_review
+from domain.reviews.plans import kind_of, plan_review
+from domain.reviews.review import Kind
 from inference.assess.assessment import Assessment
 
 _OF_REQUEST = ("tenant", "request_id", "request_key", "subject_ref")

@@ -15,7 +15,7 @@ from adapters.reviews import review_claims, reviews_table
 from api import read_review
 from domain.governance.audit import CONTROL, READ, REQUESTS, REVIEWS, Change, readable, records_of
 from domain.modes import Mode
-from domain.reviews.reviews import Decision, ReviewDecision
+from domain.reviews.decisions import Decision, ReviewDecision
 from outbox.record_audit import _read
 
 NOW = 1_800_000_000.0

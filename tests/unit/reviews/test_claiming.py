@@ -8,7 +8,7 @@ from people import LEAD, REVIEWER, claim, judge, reviewer
 
 from adapters.reviews import reviews_table
 from api import claim_next_review, claim_review, hand_over_review, release_review
-from domain.reviews.reviews import Change
+from domain.reviews.review import Change
 
 NOW = 1_800_000_000.0
 SECONDS = 300  # a claim of the reviews that tests open

@@ -9,7 +9,7 @@ from people import claim, judge, reviewer
 
 from adapters import bus as bus_adapter
 from adapters.reviews import reviews_table
-from domain.reviews.reviews import notice_due
+from domain.reviews.notices import notice_due
 from outbox import publish_review
 
 NOW = 1_800_000_000.0

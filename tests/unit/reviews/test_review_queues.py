@@ -9,7 +9,7 @@ from people import claim, lead, reviewer
 from adapters.clock import iso
 from adapters.reviews import review_queues, reviews_table
 from domain.api.callers import Caller
-from domain.reviews.reviews import is_claimed, may_take
+from domain.reviews.claims import is_claimed, may_take
 
 NOW = 1_800_000_000.0
 

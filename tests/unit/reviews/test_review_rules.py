@@ -8,27 +8,13 @@ from people import lead, reviewer, saying
 from domain.api.callers import Caller
 from domain.policy import Policy
 from domain.requests import Status
-from domain.reviews.reviews import (
-    Kind,
-    MovedOn,
-    Next,
-    ReviewConflict,
-    actions_of,
-    announcements_of,
-    claim,
-    give_verdict,
-    hand_over,
-    is_claimed,
-    kind_of,
-    lapse,
-    may_take,
-    next_of,
-    notice_due,
-    open_tier,
-    plan_review,
-    release,
-    shown_digest,
-)
+from domain.reviews.claims import actions_of, claim, hand_over, is_claimed, may_take, release
+from domain.reviews.endings import lapse
+from domain.reviews.notices import announcements_of, notice_due
+from domain.reviews.plans import kind_of, plan_review
+from domain.reviews.review import Kind, Next, ReviewConflict
+from domain.reviews.tiers import MovedOn, open_tier
+from domain.reviews.verdicts import give_verdict, next_of, shown_digest
 
 T0, T1, T2 = "2027-01-15T08:00:00.000Z", "2027-01-15T08:01:00.000Z", "2027-01-15T08:02:00.000Z"
 CLAIMED = {"claimed_by": "rev-1", "claimed_by_name": "ann", "claimed_at": T0, "claimed_until": T1}

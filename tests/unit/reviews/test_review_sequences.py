@@ -11,26 +11,13 @@ from people import lead, reviewer, saying
 
 from adapters.clock import iso
 from domain.api.callers import Caller
-from domain.reviews.reviews import (
-    VERDICTS,
-    Change,
-    Decision,
-    MovedOn,
-    ReviewConflict,
-    ReviewStatus,
-    Tier,
-    claim,
-    give_verdict,
-    hand_over,
-    is_claimed,
-    lapse,
-    notice_due,
-    open_tier,
-    opinions_for,
-    queue_name,
-    release,
-    shown_digest,
-)
+from domain.reviews.claims import claim, hand_over, is_claimed, release
+from domain.reviews.decisions import Decision
+from domain.reviews.endings import lapse
+from domain.reviews.notices import notice_due
+from domain.reviews.review import Change, ReviewConflict, ReviewStatus, Tier
+from domain.reviews.tiers import MovedOn, open_tier, queue_name
+from domain.reviews.verdicts import VERDICTS, give_verdict, opinions_for, shown_digest
 
 NOW = 1_800_000_000.0
 OWNER = reviewer("user-17")

@@ -5,15 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.requests import Reason, Status
-from domain.reviews.reviews import (
-    MAX_COMMENT,
-    REASON_CODES,
-    Decision,
-    DecisionInvalid,
-    read_decision,
-    rule_on,
-    shown_digest,
-)
+from domain.reviews.decisions import MAX_COMMENT, REASON_CODES, Decision, DecisionInvalid, read_decision
+from domain.reviews.endings import rule_on
+from domain.reviews.verdicts import shown_digest
 
 APPROVE = {"decision": "APPROVE", "shown_digest": "d"}
 EDIT = {"decision": "EDIT", "shown_digest": "d", "answer": "Nine hours."}

@@ -17,7 +17,8 @@ from adapters.reviews import reviews_table
 from adapters.reviews.reviews_table import ATTEMPTS, LAPSE_SECONDS, MOST_LATE_DECISIONS, RESUME_SECONDS
 from domain.errors import ReviewNotHeld, TableContended
 from domain.requests import Reason, Status
-from domain.reviews.reviews import Change, MovedOn, ReviewConflict, ReviewStatus
+from domain.reviews.review import Change, ReviewConflict, ReviewStatus
+from domain.reviews.tiers import MovedOn
 
 NOW = 1_800_000_000.0
 QUEUE = "acme#general_question#reviewer"

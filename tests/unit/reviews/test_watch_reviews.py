@@ -10,7 +10,7 @@ from people import judge, reviewer
 from adapters import bus as bus_adapter
 from adapters import dynamodb
 from adapters.reviews import loads_table, reviews_table
-from domain.reviews.reviews import queue_name
+from domain.reviews.tiers import queue_name
 from recovery import watch_reviews
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,7 @@ from words import text_of
 
 from domain.outcomes import Verdict
 from domain.requests import Reason, Status
-from domain.reviews.reviews import Kind
+from domain.reviews.review import Kind
 from inference.assess import draw_review
 from inference.assess.draw_review import draw_review as draw
 
