@@ -1,6 +1,4 @@
-"""domain/reviews/reviews.py: whatever people, workflow and clock do, and in whatever order, a review keeps its
-promises.
-"""
+"""domain/reviews: whatever people, workflow and clock do, and in whatever order, a review keeps its promises."""
 
 import itertools
 

@@ -1,13 +1,10 @@
-"""domain/reviews/reviews.py: what a person may decide, and what silence means."""
+"""domain/reviews/decisions.py: what a person may decide, and what has to go with it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.requests import Reason, Status
 from domain.reviews.decisions import MAX_COMMENT, REASON_CODES, Decision, DecisionInvalid, read_decision
-from domain.reviews.endings import rule_on
-from domain.reviews.verdicts import shown_digest
 
 APPROVE = {"decision": "APPROVE", "shown_digest": "d"}
 EDIT = {"decision": "EDIT", "shown_digest": "d", "answer": "Nine hours."}
@@ -73,35 +70,3 @@ def test_any_body_is_a_decision_or_told_what_is_wrong(body):
     else:
         assert (decision.decision is Decision.EDIT) == (decision.answer is not None)
         assert (decision.decision is Decision.REJECT) == (decision.reason_code is not None)
-
-
-@pytest.mark.parametrize(
-    ("decision", "tier", "lapsed", "status", "decided_by", "reason"),
-    [
-        ("APPROVE", "reviewer", False, Status.COMPLETED, "reviewer", None),
-        ("EDIT", "lead", False, Status.COMPLETED, "lead", None),
-        ("APPROVE", "second", False, Status.COMPLETED, "second", None),
-        ("REJECT", "reviewer", False, Status.REFUSED, "reviewer", Reason.REJECTED),
-        ("REJECT", "lead", True, Status.REFUSED, "silence", Reason.REVIEW_LAPSED),
-        ("APPROVE", "reviewer", True, Status.COMPLETED, "silence", None),
-    ],
-)
-def test_a_review_s_end_is_the_request_s(decision, tier, lapsed, status, decided_by, reason):
-    review = {"decision": decision, "tier": tier, "status": "LAPSED" if lapsed else "DECIDED"}
-
-    ruling = rule_on(review)
-
-    assert (ruling.status, ruling.decided_by, ruling.reason) == (status, decided_by, reason)
-
-
-def test_a_review_nobody_could_open_ends_in_silence():
-    ruling = rule_on({"decision": "REJECT", "status": "LAPSED"})
-
-    assert (ruling.status, ruling.decided_by) == (Status.REFUSED, "silence")
-
-
-@given(*[st.tuples(st.text(), st.text(), st.sampled_from(["reviewer", "lead"]))] * 2)
-def test_a_digest_binds_a_verdict_to_one_body_one_draft_and_one_tier(shown, other):
-    digests = [shown_digest({"tier": tier}, body, draft) for body, draft, tier in (shown, other)]
-
-    assert (digests[0] == digests[1]) == (shown == other)
