@@ -3,7 +3,8 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters.governance import erasers, erasures_table
+from adapters.governance import erasures_table
+from adapters.governance.erasers import by_store, cases
 
 RESERVE_MILLISECONDS = 15_000
 
@@ -13,11 +14,11 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     store = event["store"]
-    case = erasers.open_case(event["erasure_id"], context.invoked_function_arn.split(":")[4])
-    progress = erasers.search(store, case, lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS)
+    case = cases.open_case(event["erasure_id"], context.invoked_function_arn.split(":")[4])
+    progress = by_store.search(store, case, lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS)
     if progress.position is not None:
         so_far = {"position": progress.position, "found": progress.count}
-        erasures_table.change(case.erasure_id, **{erasers.searched(store): so_far})
+        erasures_table.change(case.erasure_id, **{by_store.searched(store): so_far})
     logger.info("store searched", erasure_id=case.erasure_id, store=store, found=progress.count, done=progress.done)
     return {
         "store": store,

@@ -7,7 +7,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import bus, policy, schemas, subject_keys, workflows
 from adapters.clock import now
-from adapters.governance import audit_notes, erasers, erasures_table
+from adapters.governance import audit_notes, erasures_table
+from adapters.governance.erasers.cases import place_of
 from adapters.schemas import SchemaViolated
 from adapters.sealing import SubjectKey
 
@@ -59,7 +60,7 @@ def _begin(tenant: str, ref: str, detail: dict) -> dict:
         "reason": detail["reason"],
         "known": known,
         # Messages that nobody could process name their subject in the clear. It dies with the key.
-        "sealed_subject": key.seal(detail["subject_id"], erasers.place_of(erasure_id)),
+        "sealed_subject": key.seal(detail["subject_id"], place_of(erasure_id)),
     }
     return erasures_table.begin(record, moment, _note(record, moment))
 

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from sealed_words import new_key
 from workflows.conftest import ROOT, Bulwark, wait_for
 
-from adapters.governance import erasers
+from adapters.governance.erasers.cases import place_of
 from adapters.sealing import SubjectKey
 from bulwark.local import cloud as embedded
 from domain.incidents.course import begin
@@ -162,7 +162,7 @@ def put_erasure(bulwark: Bulwark) -> None:
         "known": True,
         "erased": {},
         "residual": {},
-        "sealed_subject": key.seal("patient-88", erasers.place_of(erasure_id)),
+        "sealed_subject": key.seal("patient-88", place_of(erasure_id)),
     }
     closed = item | {"erasure": {"erasure_id": erasure_id, "at": "2026-11-23T09:30:00.000Z"}}
     typed = TypeSerializer().serialize

@@ -14,7 +14,8 @@ from adapters import payloads, requests_table, subject_keys, workflows
 from adapters.api import users
 from adapters.clock import iso
 from adapters.desk import desk_settings
-from adapters.governance import erasers, erasures_table
+from adapters.governance import erasures_table
+from adapters.governance.erasers.cases import place_of
 from adapters.incidents import incidents_table
 from adapters.incidents.incidents_table import Case
 from adapters.reviews import reviews_table
@@ -92,7 +93,7 @@ def erasure(world, undelivered, receipt_key, monkeypatch) -> None:
         "requested_by": "privacy-desk",
         "reason": "SUBJECT_REQUEST",
         "known": True,
-        "sealed_subject": key.seal("patient-88", erasers.place_of(ERASURE_ID)),
+        "sealed_subject": key.seal("patient-88", place_of(ERASURE_ID)),
     }
     erasures_table.begin(record, NOW)
     erasures_table.change(ERASURE_ID, erased_at=iso(NOW))

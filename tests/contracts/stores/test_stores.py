@@ -2,7 +2,7 @@
 
 from machines import ROOT, definition_of
 
-from adapters.governance.erasers import ERASERS, SEARCHES
+from adapters.governance.erasers.by_store import ERASERS, SEARCHES
 from bulwark.cli import governance
 from domain.stores import DROPPED, ERASED_IN_ORDER, STORES, Erased, Kind
 from erasure.end_requests import MACHINE_SECONDS

@@ -1,4 +1,4 @@
-"""adapters/governance/erasers.py: each store gives up what is a person's, all of it and nothing else, whoever dies
+"""adapters/governance/erasers: each store gives up what is a person's, all of it and nothing else, whoever dies
 in between.
 """
 
@@ -12,7 +12,9 @@ from people import judge, reviewer
 
 from adapters import dead_letters, payloads, requests_table, subject_keys, workflows
 from adapters.clock import iso
-from adapters.governance import erasers, erasures_table, legal_holds
+from adapters.governance import erasures_table, legal_holds
+from adapters.governance.erasers import by_store, cases, endings, queues
+from adapters.governance.erasers.walks import PAGE
 from adapters.reviews import reviews_table
 from domain.errors import TableContended
 from domain.governance.erasures import receipt_of
@@ -77,18 +79,18 @@ def case(stores, rules, dead_letters, undelivered, clock):
             "requested_by": "desk",
             "reason": "SUBJECT_REQUEST",
             "known": True,
-            "sealed_subject": key.seal("ana", erasers.place_of(ERASURE)),
+            "sealed_subject": key.seal("ana", cases.place_of(ERASURE)),
         },
         NOW,
     )
-    return lambda: erasers.open_case(ERASURE, ACCOUNT)
+    return lambda: cases.open_case(ERASURE, ACCOUNT)
 
 
 def erase(store: str, case) -> int:
     """Erase a store as EraseStore does; gives how much went."""
     count = 0
     while True:
-        progress = erasers.erase(store, case(), lambda: False)
+        progress = by_store.erase(store, case(), lambda: False)
         erasures_table.advance(ERASURE, store, progress.position, progress.count)
         count += progress.count
         if progress.done:
@@ -96,7 +98,7 @@ def erase(store: str, case) -> int:
 
 
 def found(store: str, case) -> int:
-    return erasers.search(store, case(), lambda: False).count
+    return by_store.search(store, case(), lambda: False).count
 
 
 def test_requests_of_a_subject_go_and_others_stay(record, case, requests):
@@ -115,10 +117,10 @@ def test_who_has_no_time_left_goes_on_where_they_stopped(record, case, requests)
     for number in range(120):
         record(f"r-{number}")
 
-    first = erasers.erase("RequestsTable", case(), lambda: True)
+    first = by_store.erase("RequestsTable", case(), lambda: True)
     erasures_table.advance(ERASURE, "RequestsTable", first.position, first.count)
 
-    assert (first.count, first.done) == (erasers.PAGE, False)
+    assert (first.count, first.done) == (PAGE, False)
     assert erase("RequestsTable", case) == 70
     assert requests.scan()["Items"] == []
     assert erasures_table.find(ERASURE)["erased"]["RequestsTable"] == 120
@@ -137,18 +139,18 @@ def test_a_user_is_taken_out_of_requests_about_somebody_else(record, case, reque
 
 def test_a_user_of_many_requests_about_others_is_forgotten_in_as_many_calls_as_it_takes(record, case):
     ana = subject_keys.subject_ref("acme", "ana")
-    for number in range(2 * erasers.PAGE + 1):
+    for number in range(2 * PAGE + 1):
         record(f"r-{number}", "ben", user_id="ana", user_ref=ana)
 
     counts = []
     while True:
-        progress = erasers.erase("RequestsTable", case(), lambda: True)
+        progress = by_store.erase("RequestsTable", case(), lambda: True)
         erasures_table.advance(ERASURE, "RequestsTable", progress.position, progress.count)
         counts.append(progress.count)
         if progress.done:
             break
 
-    assert counts == [erasers.PAGE, erasers.PAGE, 1]
+    assert counts == [PAGE, PAGE, 1]
     assert found("RequestsTable", case) == 0
 
 
@@ -310,10 +312,10 @@ def test_what_is_put_after_the_erasure_is_found_by_the_search(record, case, cach
 
 
 def test_a_search_goes_on_where_its_time_ended_and_counts_all_that_it_found(record, case, bucket, context):
-    for number in range(3 * erasers.PAGE):
+    for number in range(3 * PAGE):
         record(f"r-{number}")
     erase("RequestsTable", case)
-    late = [f"acme#r-{number}" for number in range(0, 3 * erasers.PAGE, 15)]
+    late = [f"acme#r-{number}" for number in range(0, 3 * PAGE, 15)]
     for key in late:
         keep_answer(key, "x" * 40_000)
     context.get_remaining_time_in_millis = lambda: 0
@@ -327,7 +329,7 @@ def test_a_search_goes_on_where_its_time_ended_and_counts_all_that_it_found(reco
 
 @pytest.mark.parametrize("store", ["ReviewsTable", "CacheTable", "PayloadBucket"])
 def test_a_new_round_searches_from_the_beginning(record, case, context, store):
-    for number in range(2 * erasers.PAGE):
+    for number in range(2 * PAGE):
         record(f"r-{number}")
     erase("RequestsTable", case)
     context.get_remaining_time_in_millis = lambda: 0
@@ -437,19 +439,19 @@ def test_a_queue_that_somebody_has_in_hand_is_looked_at_again(case, monkeypatch)
     send(queue, event("ana"))
     sqs.receive_message(QueueUrl=queue, VisibilityTimeout=60)
 
-    progress = erasers.erase("DeadLetterQueue", case(), lambda: False)
+    progress = by_store.erase("DeadLetterQueue", case(), lambda: False)
 
     assert (progress.count, progress.done) == (0, False)
 
 
 def test_two_erasures_do_not_hide_messages_from_each_other(case, monkeypatch):
-    monkeypatch.setattr(erasers, "TURN_SECONDS", 0)
+    monkeypatch.setattr(queues, "TURN_SECONDS", 0)
     assert erasures_table.lock("dead-letters", "another", NOW)
 
-    progress = erasers.erase("DeadLetterQueue", case(), lambda: False)
-    assert (progress.done, progress.wait_seconds) == (False, erasers.BUSY_SECONDS)
+    progress = by_store.erase("DeadLetterQueue", case(), lambda: False)
+    assert (progress.done, progress.wait_seconds) == (False, queues.BUSY_SECONDS)
     erasures_table.unlock("dead-letters", "another")
-    assert erasers.erase("DeadLetterQueue", case(), lambda: False).done
+    assert by_store.erase("DeadLetterQueue", case(), lambda: False).done
 
 
 def test_who_died_with_a_queue_in_hand_keeps_it_for_a_while_only(case, clock):
@@ -463,8 +465,8 @@ def test_a_request_that_is_being_answered_is_ended_and_gives_back_its_place(reco
     record("r-1", status="ADMITTED", in_flight_key="in-flight#acme#0")
     control.put_item(Item={"control_key": "in-flight#acme#0", "count": 1})
 
-    assert erasers.end_requests(case()) == iso(NOW)
-    assert erasers.end_requests(case()) == iso(NOW), "asked again, it still says how long to wait"
+    assert endings.end_requests(case()) == iso(NOW)
+    assert endings.end_requests(case()) == iso(NOW), "asked again, it still says how long to wait"
 
     ended = requests_table.find("acme#r-1")
     assert (ended["reason"], ended["decided_by"]) == ("SUBJECT_ERASED", "erasure")

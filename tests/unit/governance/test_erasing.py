@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from adapters import subject_keys, workflows
 from adapters.clock import iso
-from adapters.governance import erasers, erasures_table, receipts
+from adapters.governance import erasures_table, receipts
+from adapters.governance.erasers.cases import open_case
 from domain.errors import SubjectHeld
 from domain.governance.erasures import Outcome, names, outcome_of, receipt_of
 from domain.requests import canonical
@@ -92,10 +93,10 @@ def test_the_record_tells_no_name_and_opens_with_the_subject_s_key_alone(ask, co
     answer = ask()
 
     assert "ana" not in json.dumps(control.scan()["Items"], default=str)
-    assert erasers.open_case(answer["erasure_id"], ACCOUNT).subject_id == "ana"
+    assert open_case(answer["erasure_id"], ACCOUNT).subject_id == "ana"
     subject_keys.begin_erasure(answer["subject_ref"], answer["erasure_id"], NOW)
     subject_keys.drop(answer["subject_ref"], answer["erasure_id"])
-    assert erasers.open_case(answer["erasure_id"], ACCOUNT).subject_id is None
+    assert open_case(answer["erasure_id"], ACCOUNT).subject_id is None
 
 
 def notes_of(control) -> list[dict]:
@@ -304,7 +305,7 @@ def test_an_erasure_said_again_after_its_key_went_leaves_a_new_life_alone(ask, c
     assert close_subject(of(answer), context) == {"held": False, "dropped": True}
     assert "erasure" not in subject_keys.find(answer["subject_ref"])
     assert end_requests(of(answer), context)["settle_seconds"] == 0
-    assert erasers.open_case(answer["erasure_id"], ACCOUNT).key is None
+    assert open_case(answer["erasure_id"], ACCOUNT).key is None
 
 
 def test_an_erasure_that_the_bus_did_not_take_has_not_ended(ask, context, bus, receipt_key, monkeypatch):
