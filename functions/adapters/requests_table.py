@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from adapters import payloads, subject_keys
+from adapters import payloads, subject_index, subject_keys
 from adapters.clock import iso
 from adapters.dynamodb import ConditionFailed, as_item, client, get, get_many, put, transact, update, updated
 from adapters.paging import merged_page
@@ -267,20 +267,9 @@ def due_for_sweep(now: float) -> Iterator[dict]:
 
 def of_subject(ref: str, index: str, after: str | None, limit: int) -> tuple[list[dict], str | None]:
     """Records that an index lists under a subject's name, and the key to go on behind if there may be more."""
-    name = {"subject-index": "subject_ref", "user-index": "user_ref"}[index]
-    start = {"ExclusiveStartKey": {name: ref, "request_key": after}} if after else {}
-    page = client.query(
-        TableName=_table(),
-        IndexName=index,
-        KeyConditionExpression="#name = :ref",
-        ExpressionAttributeNames={"#name": name},
-        ExpressionAttributeValues={":ref": ref},
-        Limit=limit,
-        **start,
-    )
-    keys = [{"request_key": item["request_key"]} for item in page["Items"]]
-    following = page.get("LastEvaluatedKey", {}).get("request_key")
-    return get_many(_table(), keys, consistent=True), following
+    keys = list(subject_index.keys(_table(), "request_key", ref, index=index, after=after, limit=limit))
+    records = get_many(_table(), [{"request_key": key} for key in keys], consistent=True)
+    return records, keys[-1] if len(keys) == limit else None
 
 
 def close_erased(record: dict, token: str | None, now: float) -> dict:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from adapters import payloads, requests_table, subject_keys
-from adapters.dynamodb import BACKOFF_SECONDS, ConditionFailed, client, transact, update
+from adapters import payloads, requests_table, subject_index, subject_keys
+from adapters.dynamodb import BACKOFF_SECONDS, ConditionFailed, transact, update
 from adapters.reviews import reviews_table
 from domain.errors import HoldChanged, TableContended
 from domain.governance import holds
@@ -139,14 +139,6 @@ def _places(ref: str, cursor: str) -> Iterator[Place]:
 
 
 def _keys(index: str, ref: str, after: str) -> Iterator[str]:
-    name = "request_key" if index == REQUESTS else "review_id"
-    pages = client.get_paginator("query").paginate(
-        TableName=os.environ["REQUESTS_TABLE"] if index == REQUESTS else os.environ["REVIEWS_TABLE"],
-        IndexName="subject-index",
-        KeyConditionExpression="#ref = :ref AND #key > :after" if after else "#ref = :ref",
-        ExpressionAttributeNames={"#ref": "subject_ref"} | ({"#key": name} if after else {}),
-        ExpressionAttributeValues={":ref": ref} | ({":after": after} if after else {}),
-    )
-    for page in pages:
-        for item in page["Items"]:
-            yield item[name]
+    if index == REQUESTS:
+        return subject_index.keys(os.environ["REQUESTS_TABLE"], "request_key", ref, after=after)
+    return subject_index.keys(os.environ["REVIEWS_TABLE"], "review_id", ref, after=after)

@@ -6,7 +6,7 @@ Every write names the version it was decided on, so that the rules of domain/rev
 import os
 from collections.abc import Callable
 
-from adapters import payloads, requests_table, subject_keys
+from adapters import payloads, requests_table, subject_index, subject_keys
 from adapters.clock import epoch, iso
 from adapters.dynamodb import ConditionFailed, client, decimal, get, get_many, transact, update, updated
 from adapters.requests_table import DAY_SECONDS, LAST
@@ -280,15 +280,8 @@ def _verdicts_of(review: dict) -> list[dict]:
 
 def of_subject(ref: str, limit: int) -> list[dict]:
     """Reviews and verdicts on a subject's requests, also of requests that are gone; not all, if there are many."""
-    page = client.query(
-        TableName=_table(),
-        IndexName="subject-index",
-        KeyConditionExpression="#ref = :ref",
-        ExpressionAttributeNames={"#ref": "subject_ref"},
-        ExpressionAttributeValues={":ref": ref},
-        Limit=limit,
-    )
-    return get_many(_table(), [{"review_id": item["review_id"]} for item in page["Items"]], consistent=True)
+    keys = subject_index.keys(_table(), "review_id", ref, limit=limit)
+    return get_many(_table(), [{"review_id": key} for key in keys], consistent=True)
 
 
 def delete(key: str) -> None:
