@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,8 +11,8 @@ import typer
 
 from bulwark.cli import render
 from bulwark.cli.exits import Problem, command
-from bulwark.cli.records import plain
-from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, reach
+from bulwark.cli.records import plain, typed
+from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, import_rules, reach
 
 MAX_INPUT_BYTES = 262_144  # of StartExecution
 MAX_PAYLOAD_BYTES = 5_000_000  # Lambda takes 6 MB in one invocation
@@ -226,22 +225,19 @@ def _replay_batch(target: Target, batch: dict, reader: str) -> str:
 
 def _tell_gap(target: Target, batch: dict) -> str:
     """Leave a note that the log lacks a batch for good; the same batch leaves one."""
+    import_rules()
+    from adapters.clock import iso, now
+    from domain.governance import audit
+
     facts = {
         "source": batch["streamArn"].split("/")[1],
         "changes": str(batch.get("batchSize", "?")),
         "first": batch["approximateArrivalOfFirstRecord"],
         "last": batch["approximateArrivalOfLastRecord"],
     }
-    now = int(time.time())
-    item = {
-        "control_key": {"S": f"audit#gap-{batch['startSequenceNumber']}"},
-        "action": {"S": "AUDIT_GAP"},
-        "actor": {"S": "bulwark"},
-        "at": {"S": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")},
-        "facts": {"M": {name: {"S": value} for name, value in facts.items()}},
-        "expires_at": {"N": str(now + 7 * 86_400)},
-    }
-    target.client("dynamodb").put_item(TableName=target.outputs["ControlTable"], Item=item)
+    moment = now()
+    note = audit.note(f"gap-{batch['startSequenceNumber']}", "AUDIT_GAP", audit.SYSTEM, facts, iso(moment), moment)
+    target.client("dynamodb").put_item(TableName=target.outputs["ControlTable"], Item=typed(note))
     return f"no longer in the stream (24 h): the audit log says that it lacks {facts['changes']} changes"
 
 

@@ -74,6 +74,13 @@ def projection(names: list[str] = SHOWN) -> dict:
     }
 
 
+def typed(item: dict) -> dict:
+    """An item as a table takes it."""
+    from boto3.dynamodb.types import TypeSerializer
+
+    return {name: TypeSerializer().serialize(value) for name, value in item.items()}
+
+
 def plain(item: dict) -> dict:
     from boto3.dynamodb.types import TypeDeserializer
 

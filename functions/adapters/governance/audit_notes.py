@@ -5,8 +5,7 @@ import uuid
 
 from adapters.clock import iso
 from adapters.dynamodb import client, put, update
-
-KEPT_SECONDS = 7 * 86_400
+from domain.governance import audit
 
 
 def note(action: str, actor: str, now: float, note_id: str = "", **facts: object) -> dict:
@@ -15,14 +14,7 @@ def note(action: str, actor: str, now: float, note_id: str = "", **facts: object
     Facts are ids, numbers and words of the policy: never a word of a request, a subject's name or a token. The same
     `note_id` leaves one note, and must then be left outside of transactions that may be repeated.
     """
-    item = {
-        "control_key": f"audit#{note_id or uuid.uuid4()}",
-        "action": action,
-        "actor": actor,
-        "at": iso(now),
-        "facts": {name: value for name, value in facts.items() if value is not None},
-        "expires_at": int(now) + KEPT_SECONDS,
-    }
+    item = audit.note(note_id or str(uuid.uuid4()), action, actor, facts, iso(now), now)
     return put(os.environ["CONTROL_TABLE"], item, "control_key")
 
 

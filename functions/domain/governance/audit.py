@@ -17,6 +17,7 @@ from domain.reviews.review import ReviewStatus
 REQUESTS, REVIEWS, CONTROL = "requests", "reviews", "control"
 SYSTEM = "bulwark"  # the actor of what the policy decides by itself
 NOTE, MODE, POLICY = "audit#", "mode#", "policy#"
+NOTE_SECONDS = 7 * 86_400  # so long a note stays where the log takes it from
 _OUTCOMES = {Status.COMPLETED, Status.HELD, Status.REFUSED, Status.FAILED}
 # Their use case is whatever the producer wrote.
 _UNKNOWN_USE_CASE = {Reason.INVALID_REQUEST, Reason.UNKNOWN_TENANT, Reason.UNKNOWN_USE_CASE}
@@ -79,6 +80,18 @@ def readable(source: str, image: dict) -> dict:
             if name.startswith(OWNER_PREFIX):
                 found[name] = {key: entry[key] for key in _MODE_READ}
     return found
+
+
+def note(note_id: str, action: str, actor: str, facts: dict, at: str, now: float) -> dict:
+    """An item of the control table that tells what no table shows by itself; `at` is now, as it is written."""
+    return {
+        "control_key": f"{NOTE}{note_id}",
+        "action": action,
+        "actor": actor,
+        "at": at,
+        "facts": {name: value for name, value in facts.items() if value is not None},
+        "expires_at": int(now) + NOTE_SECONDS,
+    }
 
 
 def records_of(change: Change) -> list[dict]:

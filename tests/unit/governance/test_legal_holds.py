@@ -8,9 +8,10 @@ from people import judge, reviewer
 from words import text_of
 
 from adapters import payloads, requests_table, subject_keys
-from adapters.governance import audit_notes, legal_holds
+from adapters.governance import legal_holds
 from adapters.reviews import reviews_table
 from domain.errors import HoldChanged
+from domain.governance import audit
 from legal_hold import lift_hold, set_hold
 from retention_cleanup import apply_holds
 
@@ -124,7 +125,7 @@ def test_holds_and_lifts_say_who_and_why_once(subject, act, control):
     assert told == {"HOLD_SET": ("kim", subject), "HOLD_LIFTED": ("ada", subject)}
     assert len(notes) == 2
     assert "customer-17" not in json.dumps(notes, default=str)
-    assert audit_notes.KEPT_SECONDS
+    assert audit.NOTE_SECONDS
 
 
 def test_what_was_restored_from_under_a_hold_ends_once_it_is_set_and_lifted_again(subject, act, requests, reviews):
