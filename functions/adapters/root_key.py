@@ -54,7 +54,7 @@ def _load() -> bytes:
     item = get(_table(), {"subject_ref": ROOT})
     if item is None:
         made = kms.generate_data_key(KeyId=_kms_key(), NumberOfBytes=KEY_BYTES, EncryptionContext=_context())
-        item = {"subject_ref": ROOT, "wrapped_key": b64encode(made["CiphertextBlob"]).decode(), "version": 1}
+        item = {"subject_ref": ROOT, "wrapped_key": b64encode(made["CiphertextBlob"]).decode()}
         try:
             client.put_item(TableName=_table(), Item=item, ConditionExpression="attribute_not_exists(subject_ref)")
             return made["Plaintext"]

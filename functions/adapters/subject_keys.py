@@ -33,7 +33,6 @@ def create(ref: str, tenant: str, now: float) -> tuple[SubjectKey, dict]:
         "subject_ref": ref,
         "tenant": tenant,
         "wrapped_key": root_key.wrap(ref, key),
-        "version": 1,
         "created_at": iso(now),
     }
     return SubjectKey(ref, key, item["wrapped_key"]), item
@@ -64,7 +63,7 @@ def carried(subject: dict) -> SubjectKey:
 
 
 def find(ref: str) -> dict | None:
-    """A subject's item: its wrapped_key, version, and where they are so `hold` and `erasure`."""
+    """A subject's item: its wrapped_key, and where they are so `hold` and `erasure`."""
     return get(_table(), {"subject_ref": ref})
 
 
@@ -168,18 +167,16 @@ def hold(ref: str, tenant: str, by: str, reason: str, now: float) -> dict:
             # A subject may be held before anything of theirs came: then it gets its key now.
             UpdateExpression=(
                 "SET #hold = :hold, #held = :held, #tenant = :tenant, "
-                "wrapped_key = if_not_exists(wrapped_key, :key), created_at = if_not_exists(created_at, :now) "
-                "ADD #version :one"
+                "wrapped_key = if_not_exists(wrapped_key, :key), created_at = if_not_exists(created_at, :now)"
             ),
             ConditionExpression="attribute_not_exists(#hold) AND attribute_not_exists(erasure)",
-            ExpressionAttributeNames={f"#{name}": name for name in ("hold", "held", "tenant", "version")},
+            ExpressionAttributeNames={f"#{name}": name for name in ("hold", "held", "tenant")},
             ExpressionAttributeValues={
                 ":hold": {"by": by, "reason": reason, "at": iso(now)},
                 ":held": "HELD",
                 ":tenant": tenant,
                 ":key": item["wrapped_key"],
                 ":now": iso(now),
-                ":one": 1,
             },
             ReturnValues="ALL_NEW",
         )["Attributes"]
@@ -194,10 +191,10 @@ def begin_lift(ref: str, by: str, reason: str, now: float) -> dict | None:
             TableName=_table(),
             Key={"subject_ref": ref},
             # Who began first began it.
-            UpdateExpression="SET #hold.#lifting = if_not_exists(#hold.#lifting, :lifting) ADD #version :one",
+            UpdateExpression="SET #hold.#lifting = if_not_exists(#hold.#lifting, :lifting)",
             ConditionExpression="attribute_exists(#hold)",
-            ExpressionAttributeNames={"#hold": "hold", "#lifting": "lifting", "#version": "version"},
-            ExpressionAttributeValues={":lifting": {"by": by, "reason": reason, "at": iso(now)}, ":one": 1},
+            ExpressionAttributeNames={"#hold": "hold", "#lifting": "lifting"},
+            ExpressionAttributeValues={":lifting": {"by": by, "reason": reason, "at": iso(now)}},
             ReturnValues="ALL_NEW",
         )["Attributes"]
     except client.exceptions.ConditionalCheckFailedException:
@@ -226,7 +223,6 @@ def lift(ref: str, hold: dict) -> bool:
         {"begun": hold["lifting"]["at"]},
         set={"last_hold": hold},
         remove=("hold", "held"),
-        add={"version": 1},
     )
     return updated(action)
 
@@ -253,7 +249,6 @@ def begin_erasure(ref: str, erasure_id: str, now: float) -> dict | None:
         {"subject_ref": ref},
         "attribute_exists(#wrapped_key) AND attribute_not_exists(#hold)",
         set={"erasure": {"erasure_id": erasure_id, "at": iso(now)}},
-        add={"version": 1},
     )["Update"]
     for _ in range(ATTEMPTS):
         try:

@@ -55,7 +55,7 @@ def test_a_held_subject_is_not_erased_before_the_hold_is_lifted(subject):
     held = subject_keys.hold(ref, "acme", "name-of-dpo", "case 12", NOW)
     again = subject_keys.hold(ref, "acme", "name-of-other", "case 13", NOW)
 
-    assert (held["hold"], held["version"]) == (again["hold"], again["version"]) and held["version"] == 2
+    assert held["hold"] == again["hold"], "who held it first"
     assert [item["subject_ref"] for item in subject_keys.held()] == [ref]
     with pytest.raises(SubjectHeld):
         subject_keys.begin_erasure(ref, "e-1", NOW)
@@ -65,7 +65,7 @@ def test_a_held_subject_is_not_erased_before_the_hold_is_lifted(subject):
     assert subject_keys.lift(ref, hold) and not subject_keys.lift(ref, hold)
     assert subject_keys.find(ref)["last_hold"] == hold, "who, and why"
     assert subject_keys.held() == []
-    assert subject_keys.begin_erasure(ref, "e-1", NOW)["version"] == 5
+    assert subject_keys.begin_erasure(ref, "e-1", NOW)["erasure"]["erasure_id"] == "e-1"
     assert subject_keys.hold(ref, "acme", "late", "case 14", NOW)["erasure"]["erasure_id"] == "e-1"
     assert subject_keys.held() == [], "who is being erased cannot be held any more"
     subject_keys.drop(ref, "e-1")

@@ -18,8 +18,8 @@ def closed(bulwark: Bulwark, subject_ref: str):
     dynamodb.update_item(
         TableName=table,
         Key=key,
-        UpdateExpression="SET erasure = :erasure ADD version :one",
-        ExpressionAttributeValues={":erasure": {"M": {"erasure_id": {"S": "e-1"}}}, ":one": {"N": "1"}},
+        UpdateExpression="SET erasure = :erasure",
+        ExpressionAttributeValues={":erasure": {"M": {"erasure_id": {"S": "e-1"}}}},
     )
     yield
     dynamodb.delete_item(TableName=table, Key=key)
