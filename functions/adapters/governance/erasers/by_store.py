@@ -4,23 +4,22 @@ Each works in pages and tells where it goes on, so that whoever dies between two
 """
 
 from dataclasses import replace
-from functools import partial
 
 from adapters.governance import erasures_table
 from adapters.governance.erasers import cache, objects, queues, requests, reviews
 from adapters.governance.erasers.cases import Case, Hurry, Progress
 
 ERASERS = {
-    "UndeliveredQueue": partial(queues.erase, "UNDELIVERED_QUEUE"),
-    "DeadLetterQueue": partial(queues.erase, "DEAD_LETTER_QUEUE"),
+    "UndeliveredQueue": queues.erase_undelivered,
+    "DeadLetterQueue": queues.erase_dead_letters,
     "ReviewsTable": reviews.erase,
     "CacheTable": cache.erase,
     "PayloadBucket": objects.erase,
     "RequestsTable": requests.erase,
 }
 SEARCHES = {
-    "UndeliveredQueue": partial(queues.search, "UNDELIVERED_QUEUE"),
-    "DeadLetterQueue": partial(queues.search, "DEAD_LETTER_QUEUE"),
+    "UndeliveredQueue": queues.search_undelivered,
+    "DeadLetterQueue": queues.search_dead_letters,
     "ReviewsTable": reviews.search,
     "CacheTable": cache.search,
     "PayloadBucket": objects.search,

@@ -29,12 +29,20 @@ _OF_AN_ID = r"[\w.:@+-]"
 sqs = boto3.client("sqs")
 
 
-def erase(queue: str, case: Case, position: str | None, hurry: Hurry) -> Progress:
-    return _through(os.environ[queue], case, hurry, True)
+def erase_undelivered(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    return _through(os.environ["UNDELIVERED_QUEUE"], case, hurry, True)
 
 
-def search(queue: str, case: Case, position: str | None, hurry: Hurry) -> Progress:
-    return _through(os.environ[queue], case, hurry, False)
+def erase_dead_letters(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    return _through(os.environ["DEAD_LETTER_QUEUE"], case, hurry, True)
+
+
+def search_undelivered(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    return _through(os.environ["UNDELIVERED_QUEUE"], case, hurry, False)
+
+
+def search_dead_letters(case: Case, position: str | None, hurry: Hurry) -> Progress:
+    return _through(os.environ["DEAD_LETTER_QUEUE"], case, hurry, False)
 
 
 def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
