@@ -4,6 +4,7 @@ import random
 import re
 import time
 from decimal import Decimal
+from functools import lru_cache
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
@@ -63,19 +64,12 @@ def update(
     remove: tuple[str, ...] = (),
 ) -> dict:
     """An Update action: attributes to set, add to and remove; the condition writes names #so and values :so."""
-    clauses = []
-    if set:
-        clauses.append("SET " + ", ".join(f"#{name} = :{name}" for name in set))
-    if add:
-        clauses.append("ADD " + ", ".join(f"#{name} :{name}" for name in add))
-    if remove:
-        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
-    expression = " ".join(clauses)
+    expression, names = _expression(tuple(set or ()), tuple(add or ()), remove, condition)
     action = {
         "TableName": table,
         "Key": key,
         "UpdateExpression": expression,
-        "ExpressionAttributeNames": {f"#{name}": name for name in _NAME.findall(f"{expression} {condition}")},
+        "ExpressionAttributeNames": dict(names),
     }
     if condition:
         action |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -136,6 +130,22 @@ def as_json(item: dict | None) -> dict | None:
     if item is None:
         return None
     return {name: _number(value) if isinstance(value, Decimal) else value for name, value in item.items()}
+
+
+@lru_cache(maxsize=256)
+def _expression(
+    set: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...], condition: str
+) -> tuple[str, dict[str, str]]:
+    """An update's expression, and the names of attributes that it and its condition write with #."""
+    clauses = []
+    if set:
+        clauses.append("SET " + ", ".join(f"#{name} = :{name}" for name in set))
+    if add:
+        clauses.append("ADD " + ", ".join(f"#{name} :{name}" for name in add))
+    if remove:
+        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
+    expression = " ".join(clauses)
+    return expression, {f"#{name}": name for name in _NAME.findall(f"{expression} {condition}")}
 
 
 def _get_batch(table: str, wanted: dict) -> list[dict]:

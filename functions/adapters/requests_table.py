@@ -114,13 +114,13 @@ def _put_sealed(request: Request, record: dict, texts: dict[str, str], others: l
 
     Raises ConditionFailed with 0 if there is a record already, or with another action's number.
     """
-    ref = record["subject_ref"]
+    ref, is_person = record["subject_ref"], bool(request.subject_id)
     # A large text is put before the transaction that tells whether it is under the right key; and of a tenant's
     # requests without a subject, many at once would make their first key.
-    if not request.subject_id or not all(map(payloads.is_small, texts.values())):
+    if not is_person or not all(map(payloads.is_small, texts.values())):
         subject_keys.look_up(ref)
     for _ in range(KEY_ATTEMPTS):
-        key, made_sure = subject_keys.to_seal_with(request.tenant, request.subject_id, now)
+        key, made_sure = subject_keys.to_seal_with(ref, request.tenant, is_person, now)
         sealed = record | _sealed(request, texts, key, record["expires_at"])
         try:
             transact([put(_table(), sealed, "request_key"), *others, *made_sure])

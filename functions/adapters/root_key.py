@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/database-encryption-sdk/latest/devguide/use-hierarch
 import hmac
 import os
 from base64 import b64decode, b64encode
+from functools import lru_cache
 
 import boto3
 from cryptography.exceptions import InvalidTag
@@ -28,7 +29,7 @@ def derived(purpose: bytes) -> bytes:
     global _root
     if _root is None or _root[0] != _table():
         _root = (_table(), _load())
-    return hmac.digest(_root[1], purpose, "sha256")
+    return _derived(_root[1], purpose)
 
 
 def wrap(ref: str, key: bytes) -> str:
@@ -44,6 +45,11 @@ def unwrap(ref: str, wrapped: str) -> bytes:
         return _wrapper().decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], ref.encode())
     except InvalidTag as error:
         raise SubjectErased(ref) from error
+
+
+@lru_cache(maxsize=8)
+def _derived(root: bytes, purpose: bytes) -> bytes:
+    return hmac.digest(root, purpose, "sha256")
 
 
 def _wrapper() -> AESGCM:

@@ -99,15 +99,14 @@ def of_many(records: Iterable[dict]) -> dict[str, SubjectKey]:
     }
 
 
-def to_seal_with(tenant: str, subject_id: str | None, now: float) -> tuple[SubjectKey, list[dict]]:
+def to_seal_with(ref: str, tenant: str, is_person: bool, now: float) -> tuple[SubjectKey, list[dict]]:
     """A key for new words, and what has to be written with them so that they are under the subject's own one.
 
     Costs no call. If that action's condition fails, take_in() what stood there, seal anew, and try again.
     """
-    ref = subject_ref(tenant, subject_id)
     if key := remembered(ref):
         # Nobody erases a tenant, whose requests without a subject would all meet at the one item.
-        return key, [_still_there(key)] if subject_id else []
+        return key, [_still_there(key)] if is_person else []
     key, item = create(ref, tenant, now)
     return key, [put(_table(), item, "subject_ref")]
 

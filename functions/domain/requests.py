@@ -135,6 +135,8 @@ def canonical(value: dict) -> str:
 def check_text(value: object, path: str = "", depth: int = 0) -> None:
     """Refuse what a schema cannot see: control characters, lone surrogates, numbers that are none, deep nesting."""
     if isinstance(value, str):
+        if value.isprintable():
+            return
         if value.translate(_CONTROLS) != value:
             raise invalid(path, "holds a control character; only tab, line feed and carriage return are text")
         try:

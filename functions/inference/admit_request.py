@@ -37,8 +37,9 @@ STEPS = (
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name")
+@logger.inject_lambda_context  # a correlation_id_path would be searched for by JMESPath at each request
 def handler(event: dict, context: LambdaContext) -> dict:
+    logger.set_correlation_id(event["execution_name"])
     own_account = context.invoked_function_arn.split(":")[4]
     admission = Admission(event, event["execution_name"], own_account, now(), policy.current())
     for step in STEPS:

@@ -19,8 +19,9 @@ STEPS = (judge_answer, price_answer, keep_answer, draw_review, record_outcome)
 logger = Logger()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution_name")
+@logger.inject_lambda_context  # a correlation_id_path would be searched for by JMESPath at each request
 def handler(event: dict, context: LambdaContext) -> dict:
+    logger.set_correlation_id(event["execution_name"])
     rules, request = policy.current(), event["request"]
     use_case = rules.use_case_of(request["tenant"], request["use_case"])
     answer, subject = Answer.from_converse(event["answer"]), subject_keys.carried(request["subject"])

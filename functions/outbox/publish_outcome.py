@@ -51,7 +51,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 def _replayed(request_keys: list[str]) -> list[tuple[str, dict]]:
     records = [requests_table.find(key) for key in request_keys]
-    return [("", record) for record in records if record and record["status"] in set(DETAIL_TYPES)]
+    return [("", record) for record in records if record and record["status"] in DETAIL_TYPES]
 
 
 def _streamed(changes: list[dict]) -> list[tuple[str, dict]]:
@@ -63,7 +63,7 @@ def _streamed(changes: list[dict]) -> list[tuple[str, dict]]:
 def _is_outcome(change: dict) -> bool:
     """A status that is an outcome and was not there before: later touches of the record announce nothing."""
     new, old = (change.get(image, {}).get("status", {}).get("S") for image in ("NewImage", "OldImage"))
-    return new in set(DETAIL_TYPES) and new != old
+    return new in DETAIL_TYPES and new != old
 
 
 def _read(image: dict) -> dict:

@@ -1,7 +1,6 @@
 """An admission as it comes to a step."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from words import NOW
@@ -34,6 +33,6 @@ def admission(stores, rules, clock) -> Callable[..., Admission]:
             if earlier.__name__ == step:
                 break
             found = earlier(found)
-        return replace(found, **(known or {}))
+        return found._replace(**(known or {}))
 
     return until

@@ -1,7 +1,6 @@
 """An assessment as it comes to a step."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from converse import converse_result
@@ -33,6 +32,6 @@ def assessment(stores, rules, clock) -> Callable[..., Assessment]:
         came["passages"] = [guarded(text, []) for text in came["passages"]]
         use_case = rules.use_cases[came["request"]["use_case"]]
         found = Assessment(came, NOW, rules, use_case, key, Answer.from_converse(raw))
-        return replace(found, **(known or {}))
+        return found._replace(**(known or {}))
 
     return of
