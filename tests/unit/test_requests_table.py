@@ -66,7 +66,7 @@ def calls():
     def note(model, **_) -> None:
         made.append(model.name)
 
-    for client in (dynamodb.client, root_key.kms, payloads.client):
+    for client in (dynamodb.client, root_key.kms, payloads.client()):
         client.meta.events.register("before-call", note, "calls")
 
     def since() -> list[str]:
@@ -75,7 +75,7 @@ def calls():
         return found
 
     yield since
-    for client in (dynamodb.client, root_key.kms, payloads.client):
+    for client in (dynamodb.client, root_key.kms, payloads.client()):
         client.meta.events.unregister("before-call", unique_id="calls")
 
 

@@ -268,7 +268,7 @@ def test_a_long_draft_is_read_once_for_a_verdict(open_review):
     claim(review["review_id"], reviewer(), NOW)
     said, claimed = saying("APPROVE", shown_now(review["review_id"])), stored(review)
     object_ = payloads.get(requests_table.find(review["request_key"])["answer_ref"])
-    with Stubber(payloads.client) as stubber:
+    with Stubber(payloads.client()) as stubber:
         stubber.add_response("get_object", {"Body": io.BytesIO(object_)})
         reviews_table.decide(claimed, requests_table.find(review["request_key"]), reviewer(), said, NOW)
 
