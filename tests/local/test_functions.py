@@ -166,7 +166,9 @@ def test_workers_can_be_warmed_and_killed_over_http(cloud):
 
 
 OWNER = """
-import sys, time
+import signal, sys, time
+# A shell that puts a run of tests into the background has it ignore SIGINT, and who it starts with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{root!r}, {tests!r}]
 from small_cloud import start_small
 cloud = start_small()
