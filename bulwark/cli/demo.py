@@ -170,14 +170,14 @@ def _review(
     if not keys:
         tell("\nNothing was held for a person.")
         return {}, []
-    people = [target.sign_in(role) for role in ("Reviewer", "SecondReviewer", "Lead")]
+    people = [target.sign_in(role) for role in ("Reviewer", "SecondReviewer")]
     _wait_until(lambda: len(list_reviews(people[0], len(keys))) >= len(keys), PATIENCE)
     if not quiet:
         show_queue(people[0], QUEUE_SHOWN)
         tell(f"The reviewer's desk is at {target.outputs['DeskUrl']}")
     wanted = {key: key.partition("#")[2] for key in keys[: max(0, len(keys) - left_open)]}
     tell(f"\nTwo scripted reviewers and a lead sign in and decide on {len(wanted)} held answers through the HTTP API")
-    reviewers = ScriptedReviewers(people, labels)
+    reviewers = ScriptedReviewers(people, target.sign_in("Lead"), labels)
     with render.Progress("Reviewing", len(wanted), quiet) as progress:
         reviewers.work_off(wanted.values(), PATIENCE, progress.count)
 

@@ -13,12 +13,17 @@ EDITS = 5
 
 
 class ScriptedReviewers:
-    """Approve right answers, correct a few wrong ones where a correction is at hand, and reject the others."""
+    """Approve right answers, correct a few wrong ones where a correction is at hand, and reject the others.
 
-    def __init__(self, people: Collection[Api], labels: Mapping[str, Question], edits: int = EDITS):
+    The lead takes only what the reviewers leave to a lead: whoever has judged a review may not decide between its
+    judges, and there is no other lead.
+    """
+
+    def __init__(self, reviewers: Collection[Api], lead: Api, labels: Mapping[str, Question], edits: int = EDITS):
         self.decisions: Counter[str] = Counter()
         self.problems: list[str] = []
-        self._people, self._labels, self._edits = people, labels, edits
+        self._labels, self._edits = labels, edits
+        self._people = [*((reviewer, {}) for reviewer in reviewers), (lead, {"tier": "lead"})]
         self._lock = threading.Lock()
         self._last_news = 0.0
 
@@ -26,15 +31,17 @@ class ScriptedReviewers:
         """Decide until these requests' reviews have ended, or nothing has come for `patience` seconds."""
         left = set(waiting)
         self._last_news = time.monotonic()
-        hands = [threading.Thread(target=self._work, args=(api, left, patience, on_end)) for api in self._people]
+        hands = [threading.Thread(target=self._work, args=(*one, left, patience, on_end)) for one in self._people]
         for hand in hands:
             hand.start()
         for hand in hands:
             hand.join()
 
-    def _work(self, api: Api, left: set[str], patience: float, on_end: Callable[[str], None]) -> None:
+    def _work(
+        self, api: Api, wanted: dict[str, str], left: set[str], patience: float, on_end: Callable[[str], None]
+    ) -> None:
         while left and time.monotonic() - self._last_news < patience:
-            claimed = api.expect("POST", "/reviews/claim", {})["review"]
+            claimed = api.expect("POST", "/reviews/claim", wanted)["review"]
             if claimed is None:
                 time.sleep(0.2)
                 continue
