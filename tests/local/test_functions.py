@@ -15,6 +15,8 @@ from small_cloud import drain, eventually, seen, start_small
 
 ROOT = Path(__file__).parents[2]
 PROBE = "ProbeFunction"
+# What a busy machine may take over it; nothing here is about time.
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,51 @@ def test_a_handler_answers(cloud, probe):
 
 def test_a_worker_is_used_again(probe):
     assert probe()[0]["pid"] == probe()[0]["pid"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_workers_are_forked_from_a_template_that_has_imported_the_handler(cloud, probe):
+    with ThreadPoolExecutor(2) as pool:
+        pids = {answer["pid"] for answer, _ in pool.map(lambda _: probe(do="sleep", seconds=0.5), range(2))}
+
+    assert len(pids) == 2
+    template = {parent(pid) for pid in pids}
+    assert len(template) == 1
+    cloud.functions.warm("CollectorFunction", "TickFunction")
+    (collector,), (tick,) = cloud.functions.workers("CollectorFunction"), cloud.functions.workers("TickFunction")
+    assert parent(collector) != parent(tick)
+    assert parent(parent(collector)) == parent(parent(tick))
+    assert parent(parent(parent(tick))) == os.getpid()
+
+
+def test_a_worker_starts_by_itself_when_its_template_has_died(cloud, probe):
+    os.kill(parent(probe()[0]["pid"]), signal.SIGKILL)
+    cloud.functions.kill_workers(PROBE, 10)
+
+    answer, error = eventually(lambda: (got := probe()) and got[1] is None and got)
+    assert error is None
+    assert parent(answer["pid"]) == os.getpid()
+    cloud.functions.kill_workers(PROBE, 10)
+    answer, _ = eventually(lambda: (got := probe()) and got[1] is None and got)
+    assert parent(answer["pid"]) != os.getpid()
+
+
+def test_what_a_forked_worker_draws_at_random_is_its_own(cloud, probe):
+    drawn = []
+    for _ in range(3):
+        cloud.functions.kill_workers(PROBE, 10)
+        answer, _ = eventually(lambda: (got := probe(do="random")) and got[1] is None and got)
+        drawn.append(answer["drawn"])
+
+    assert len(set(drawn)) == 3
+
+
+def test_an_import_that_ends_the_process_is_told_with_its_status(cloud):
+    for _ in range(2):
+        payload, error = cloud.functions.invoke("LeavingFunction", {})
+
+        assert (payload["errorType"], error) == ("Runtime.ExitError", "Unhandled")
+        assert "exit status 7" in payload["errorMessage"]
 
 
 def test_the_lambda_client_answers_as_on_aws(cloud):
@@ -166,25 +213,33 @@ def test_workers_can_be_warmed_and_killed_over_http(cloud):
 
 
 OWNER = """
-import signal, sys, time
+import json, os, signal, sys, time
 # A shell that puts a run of tests into the background has it ignore SIGINT, and who it starts with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{root!r}, {tests!r}]
 from small_cloud import start_small
 cloud = start_small()
 cloud.functions.invoke("ProbeFunction", {{}})
-print(cloud.functions.workers()[0], flush=True)
+parent = lambda pid: int(open(f"/proc/{{pid}}/stat").read().rpartition(")")[2].split()[1])
+started = [cloud.functions.workers()[0]]
+while sys.platform == "linux" and parent(started[-1]) != os.getpid():
+    started.append(parent(started[-1]))
+print(json.dumps(started), flush=True)
 {then}
 """
 
 
-def owner(temporary: Path, then: str = "time.sleep(60)") -> tuple[subprocess.Popen, int]:
-    """Another process that starts a cloud; gives it, and the process id of a worker."""
+def owner(temporary: Path, then: str = "time.sleep(600)") -> tuple[subprocess.Popen, list[int]]:
+    """Another process that starts a cloud; gives it, and every process that it started."""
     code = OWNER.format(root=str(ROOT), tests=str(Path(__file__).parent), then=then)
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
     )
-    return process, int(process.stdout.readline())
+    return process, json.loads(process.stdout.readline())
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def is_running(pid: int) -> bool:
@@ -198,25 +253,25 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_when_the_owner_is_told_to_end(tmp_path, signal_number):
-    process, worker = owner(tmp_path)
+    process, started = owner(tmp_path)
     process.send_signal(signal_number)
 
-    assert process.wait(10) != 0
-    assert not is_running(worker)
+    assert process.wait(PATIENCE_SECONDS) != 0
+    eventually(lambda: not any(map(is_running, started)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_when_the_owner_forgets_to_stop(tmp_path):
-    process, worker = owner(tmp_path, then="")
+    process, started = owner(tmp_path, then="")
 
-    assert process.wait(10) == 0
-    assert not is_running(worker)
+    assert process.wait(PATIENCE_SECONDS) == 0
+    eventually(lambda: not any(map(is_running, started)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_die_with_an_owner_that_is_killed(tmp_path):
-    process, worker = owner(tmp_path)
+    process, started = owner(tmp_path)
     process.kill()
     process.wait()
 
-    eventually(lambda: not is_running(worker))
+    eventually(lambda: not any(map(is_running, started)))

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from bulwark.local.functions.opt import Opt
+from bulwark.local.functions.processes import Zygotes
 from bulwark.local.functions.specification import Function
 from bulwark.local.functions.worker import Outcome, Worker, default_python
 
@@ -42,7 +43,8 @@ class FunctionHost:
     def __init__(self, endpoint: str, logs: Log, python: str | None = None, concurrency: int = CONCURRENCY) -> None:
         self.logs = logs
         self.concurrency = concurrency
-        self._endpoint, self._python = endpoint, python or default_python()
+        self._endpoint = endpoint
+        self._zygotes = Zygotes(python or default_python())
         self._pools: dict[str, _Pool] = {}
         self._names: dict[str, str] = {}
         self._opt = Opt()
@@ -97,6 +99,7 @@ class FunctionHost:
         """End every worker; invocations under way fail."""
         for pool in self._pools.values():
             pool.stop()
+        self._zygotes.stop()
         until = time.monotonic() + 5
         while self.workers() and time.monotonic() < until:
             time.sleep(0.005)
@@ -105,7 +108,7 @@ class FunctionHost:
     def _start_worker(self, function: Function) -> Worker:
         opt = self._opt.directory(function.layers)
         log = partial(self.logs, function)
-        return Worker(function, self._python, self._endpoint, opt, log)
+        return Worker(function, self._zygotes.start, self._endpoint, opt, log)
 
     def _pool(self, name: str) -> "_Pool":
         plain = name

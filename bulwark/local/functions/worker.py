@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import uuid
@@ -13,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bulwark.local.functions.processes import Process
 from bulwark.local.functions.runtime_api import RuntimeApi, WorkerGone
 from bulwark.local.functions.specification import Function, environment
 
 # Ten seconds on Lambda; a laptop that starts a dozen workers at once is not held to it.
 INIT_SECONDS = 60
 RESPONSE_LIMIT = 6_291_556
-_LIFELINE = (Path(__file__).parent / "lifeline.py").read_text()
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Worker:
     def __init__(
         self,
         function: Function,
-        python: str,
+        start: Callable[[Function, dict[str, str]], Process],
         endpoint: str,
         opt: Path | None,
         log: Callable[[str, str], None],
@@ -49,16 +48,8 @@ class Worker:
         self._waiting: socket.socket | None = None
         self._init_error: bytes | None = None
         self._api = RuntimeApi()
-        self._process = subprocess.Popen(
-            [python, "-c", _LIFELINE, function.handler],
-            cwd=function.code,
-            env=environment(function, endpoint, self._api.address, self.log_stream, opt),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._output = self._process.stdout.fileno()
+        self._process = start(function, environment(function, endpoint, self._api.address, self.log_stream, opt))
+        self._output = self._process.output
         os.set_blocking(self._output, False)
         self._api.watch_output(self._output, self._read_output)
 
@@ -141,8 +132,7 @@ class Worker:
             pass
         self._flush_partial()
         self._api.close()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._process.close()
 
     @property
     def pid(self) -> int:
@@ -162,9 +152,8 @@ class Worker:
         return Outcome(_error("Runtime.ExitError", message), "Unhandled", request_id)
 
     def _exit_status(self) -> str:
-        try:
-            status = self._process.wait(2)
-        except subprocess.TimeoutExpired:
+        status = self._process.wait(2)
+        if status is None:
             return "without answering"
         if status < 0:
             return f"with error: signal: {signal.Signals(-status).name.removeprefix('SIG').lower()}"
