@@ -1,14 +1,16 @@
 """Every request delivered twice while models fail and workers die: is each outcome recorded and published, and once?
 
-Sends `--requests` events, each twice; 5 % of the model's calls fail; workers are killed at random all the while.
-Prints one JSON line last: {"requests", "outcomes", "duplicates", "stuck", "open_claims", "cpu_ms_per_request", ...}.
-`duplicates` counts requests whose announcements differ in id, which would be two outcomes; `stuck` those with no
-outcome or an outcome never announced; `open_claims` claims and places in flight that nobody gave back.
+Sends `--requests` events, each twice; 5 % of the model's calls fail; workers are killed at random all the while, and
+`--beside` processes keep the machine busy. It waits as long as anything changes. With `--old`, another checkout does
+the same afterwards, and CPU is compared.
+Prints one JSON line last: {"requests", "outcomes", "duplicates", "stuck", "open_claims", "fates", "beside",
+"cpu_ms_per_request", "cpu_ratio_to", ...}. `fates` says what became of each request sent; `duplicates` counts requests
+whose announcements differ in id, which would be two outcomes; `stuck` those with no outcome or an outcome never
+announced; `open_claims` claims and places in flight that nobody gave back.
 """
 
 import argparse
 import json
-import os
 import random
 import sys
 import threading
@@ -17,16 +19,15 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
+
+from progress import beside, cpu_seconds, fates, of_other, until_done
 
 from bulwark.local import cloud as embedded
 
 MODEL_FAILURE_SHARE = 0.05
 HELD_SHARE = 0.1
-PATIENCE_SECONDS = 600
 OUTCOMES = '{"source": ["bulwark"], "detail-type": [{"prefix": "Inference"}]}'
-# The inference machine's own timeout, after which nothing of it can be running any more.
-MACHINE_SECONDS = 240
 
 
 def policy() -> dict:
@@ -96,31 +97,34 @@ def places_in_flight(cloud: embedded.Cloud) -> int:
     return sum(int(i["count"]["N"]) for i in items if i["control_key"]["S"].startswith("in-flight#"))
 
 
-def cpu_seconds() -> float:
-    """CPU of this process, its children, and those of them that have ended."""
-    tick = os.sysconf("SC_CLK_TCK")
-    total, me = sum(os.times()[:4]), os.getpid()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == me:
-                total += (int(fields[11]) + int(fields[12])) / tick
-    return total
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--beside", type=int, default=0, help="processes that keep the machine busy meanwhile")
+    parser.add_argument("--old", type=Path, help="another checkout, to compare CPU with")
     parser.add_argument(
         "--kill-every", type=float, default=0.7, help="seconds between two killed workers; 0 kills none"
     )
     options = parser.parse_args()
-    random.seed(options.seed)
+    with beside(options.beside):
+        result = soak(options)
+    if options.old:
+        arguments = [
+            f"--{name}={getattr(options, name.replace('-', '_'))}" for name in ("requests", "seed", "kill-every")
+        ]
+        other = of_other(options.old, "soak.py", *arguments)
+        result["cpu_ratio_to"] = round(result["cpu_ms_per_request"] / other["cpu_ms_per_request"], 3)
+        result["cpu_ms_per_request_of_old"] = other["cpu_ms_per_request"]
+    print(json.dumps(result))
+    clean = result["outcomes"] == options.requests and not (
+        result["duplicates"] or result["stuck"] or result["open_claims"]
+    )
+    return 0 if clean else 1
 
+
+def soak(options: argparse.Namespace) -> dict:
+    random.seed(options.seed)
     with embedded.start(ROOT / "template.yaml", stack_name="bulwark-soak", policy=policy(), schedules=False) as cloud:
         announcements = Announcements(cloud)
         cloud.load_faults({"faults": [{"kind": "throttle", "probability": MODEL_FAILURE_SHARE}]})
@@ -140,52 +144,41 @@ def main() -> int:
             while options.kill_every and not over.wait(random.uniform(0.5, 1.5) * options.kill_every):
                 killed += cloud.functions.kill_workers()
 
+        def look() -> tuple[bool, str]:
+            announcements.drain()
+            done = sum(record["status"] != "ADMITTED" for record in records(cloud).values())
+            all_done = done >= len(requests) and len(announcements.ids) >= len(requests)
+            return all_done, f"{done} outcomes, {len(announcements.ids)} announced"
+
         killer = threading.Thread(target=kill, daemon=True)
         started, cpu = time.monotonic(), cpu_seconds()
         killer.start()
         send(cloud, requests)
-        done: dict[str, dict] = {}
-        while time.monotonic() - started < PATIENCE_SECONDS:
-            time.sleep(2)
-            announcements.drain()
-            done = {key: record for key, record in records(cloud).items() if record["status"] != "ADMITTED"}
-            said = f"{len(done)} outcomes, {len(announcements.ids)} announced, {killed} workers killed"
-            print(said, file=sys.stderr)
-            if len(done) >= len(requests) and len(announcements.ids) >= len(requests):
-                break
-            if len(announcements.ids) == len(done) and time.monotonic() - started > MACHINE_SECONDS + 60:
-                break
+        until_done(look)
         over.set()
         killer.join()
         seconds, cpu = time.monotonic() - started, cpu_seconds() - cpu
 
         # What a dead process left is the sweeper's: let it look as if the deadlines had come.
         swept, _ = cloud.functions.invoke("SweepRequestsFunction", {"now": time.time() + 310})
-        time.sleep(2)
-        announcements.drain()
+        until_done(look)
         found = records(cloud)
         outcomes = {key: record for key, record in found.items() if record["status"] != "ADMITTED"}
-        statuses: dict[str, int] = defaultdict(int)
-        for record in outcomes.values():
-            statuses[record["status"]] += 1
         wanted = {request["request_id"] for request in requests}
-        result = {
+        return {
             "requests": len(requests),
             "outcomes": len(wanted & set(outcomes)),
             "duplicates": sum(len(ids) > 1 for ids in announcements.ids.values()),
             "stuck": len(wanted - set(outcomes)) + len(set(outcomes) - set(announcements.ids)),
             "open_claims": len(found) - len(outcomes) + places_in_flight(cloud),
+            "fates": fates(cloud, wanted, found),
+            "beside": options.beside,
             "cpu_ms_per_request": round(cpu * 1000 / len(requests), 1),
-            "statuses": dict(statuses),
+            "cpu_ratio_to": None,
             "killed": killed,
             "swept": swept,
             "seconds": round(seconds, 1),
         }
-    print(json.dumps(result))
-    clean = result["outcomes"] == len(requests) and not (
-        result["duplicates"] or result["stuck"] or result["open_claims"]
-    )
-    return 0 if clean else 1
 
 
 if __name__ == "__main__":

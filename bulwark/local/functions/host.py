@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bulwark.local import capacity
 from bulwark.local.functions.opt import Opt
 from bulwark.local.functions.processes import Zygotes
 from bulwark.local.functions.specification import Function
@@ -141,9 +142,11 @@ class _Pool:
     def invoke(self, payload: bytes, request_id: str, client_context: str | None) -> Outcome:
         self._count_in()
         try:
-            worker = self._places.get()
+            with capacity.awaited():
+                worker = self._places.get()
             try:
-                worker, started = self._ready(worker)
+                with capacity.awaited():
+                    worker, started = self._ready(worker)
                 if not started:
                     return worker.failed_start(request_id)
                 return worker.invoke(payload, request_id, client_context)

@@ -36,7 +36,7 @@ from bulwark.local.moto_names import replace
 from bulwark.local.stepfunctions import definitions, limits
 from bulwark.local.stepfunctions.execution_log import History
 from bulwark.local.stepfunctions.states import iso_time
-from bulwark.local.stepfunctions.waiting import Run, express_workers, standard_workers
+from bulwark.local.stepfunctions.waiting import Run, start
 
 EXPRESS_SECONDS = 300
 _STOP_SECONDS = 2
@@ -77,7 +77,7 @@ class _Worker(ExecutionWorker):
 
 
 class EmbeddedExecution(Execution):
-    """One execution, run in the thread that calls `work`."""
+    """One execution, run by whoever calls `work`."""
 
     def __init__(self, backend: Any, machine: Revision, arn: str, name: str, text: str):
         super().__init__(
@@ -263,7 +263,7 @@ def _start_execution(
     machine = find_machine(self, state_machine_arn)
     execution = _new_execution(self, machine, name, execution_input or "{}")
     if machine.sm_type == "EXPRESS":
-        express_workers.submit(execution.work)
+        start(machine.definition, machine.sm_type, execution.work)
         return execution
     with _starting:
         owner = next(owner for owner in self.state_machines if owner.arn == machine.arn)
@@ -272,7 +272,7 @@ def _start_execution(
         if earlier is None:
             executions[execution.exec_arn] = execution
             owner.executions.append(execution)
-            standard_workers.submit(execution.work)
+            start(machine.definition, machine.sm_type, execution.work)
             return execution
     same_input = earlier.execution_input == execution.execution_input
     if earlier.status == ExecutionStatus.RUNNING and same_input:

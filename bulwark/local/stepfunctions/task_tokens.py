@@ -23,6 +23,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
 
 from bulwark.local.moto_names import replace
 from bulwark.local.stepfunctions import limits
+from bulwark.local.stepfunctions.loop import Signal
 from bulwark.local.stepfunctions.waiting import current_run, task_seconds_left
 
 _key = secrets.token_bytes(32)
@@ -44,7 +45,8 @@ def issue(env: Any) -> str:
     """Open a new token for the task that the environment is about to run."""
     nonce = secrets.token_urlsafe(96)
     token = nonce + _signature(nonce)
-    _open[token] = env.callback_pool_manager.add(token)
+    endpoint = _open[token] = env.callback_pool_manager.add(token)
+    endpoint._notify_event = Signal()
     env.states.context_object.context_object_data["Task"] = {"Token": token}
     return token
 

@@ -1,15 +1,20 @@
 """Bridge: in moto every state, task and execution spawns threads, and nothing that waits can be woken.
 
-Here an execution has one thread. What it waits for, a call, a token, a retry's delay, ends by itself, by the
-task's timeout, by the machine's timeout or by StopExecution. Express executions queue for a hundred threads.
+Here an execution is a greenlet of one loop (see loop.py). What it waits for, a call, a token, a retry's delay, ends by
+itself, by the task's timeout, by the machine's timeout or by StopExecution; waiting for capacity, which AWS has, is on
+neither clock. Express executions queue for a hundred places. A machine that moto waits in by its own means, for its
+map's children say, has a thread for each execution.
 moto has closed the gap when `Program.eval` and `ExecutionState._evaluate_with_timeout` start no thread.
 """
 
+import json
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,15 +22,20 @@ from moto.stepfunctions.parser.api import ExecutionFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 
+from bulwark.local.capacity import Clock, counted_on
 from bulwark.local.moto_names import replace
+from bulwark.local.stepfunctions.loop import Lane, Signal, loop
 
 EXPRESS_CONCURRENCY = 100
+# Calls of greenlets under way at once; whoever comes later waits for a thread.
+_CALLS = 100
 _IDLE_SECONDS = 10
 _FOREVER = float("inf")
-_LONGEST_WAIT = threading.TIMEOUT_MAX
+_OWN_WAITS = {"Map", "Parallel"}
 
 _components = "moto.stepfunctions.parser.asl.component"
-_thread = threading.local()
+_run: ContextVar["Run"] = ContextVar("run")
+_task_deadline: ContextVar[float] = ContextVar("task_deadline")
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +49,7 @@ class Run:
     def __init__(self, seconds: float | None):
         self._seconds = seconds or _FOREVER
         self._deadline = _FOREVER
-        self._awaited: set[threading.Event] = set()
+        self._awaited: set[Signal] = set()
         self._lock = threading.Lock()
         self._settle: Callable[[Any], None] | None = None
 
@@ -60,32 +70,36 @@ class Run:
         """Give moto's environment the state that ended it."""
         self._settle(env)
 
-    def check(self) -> None:
+    def check(self, waited_for_capacity: float = 0.0) -> None:
         """Raise Interrupted when the execution is over."""
-        if self._settle is None and time.monotonic() >= self._deadline:
+        if self._settle is None and time.monotonic() >= self._deadline + waited_for_capacity:
             self._end(lambda env: env.set_timed_out())
         if self._settle is not None:
             raise Interrupted
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for an event; False when the time is up."""
+    def wait(self, signal: Signal, seconds: float, clock: Clock | None = None) -> bool:
+        """Wait for a signal; False when the time is up, to which waiting for capacity by a clock does not count."""
+        clock = clock or Clock()
+        deadline = min(time.monotonic() + seconds, self._deadline)
         with self._lock:
-            self._awaited.add(event)
+            self._awaited.add(signal)
         try:
+            while (left := deadline + clock.waited - time.monotonic()) > 0 and not signal.given:
+                self.check(clock.waited)
+                signal.wait(left)
+            self._deadline += clock.waited
             self.check()
-            left = self._deadline - time.monotonic()
-            event.wait(min(seconds, left, _LONGEST_WAIT))
-            self.check()
-            return event.is_set()
+            return signal.given
         finally:
             with self._lock:
-                self._awaited.discard(event)
+                self._awaited.discard(signal)
 
     def _end(self, settle: Callable[[Any], None]) -> None:
         with self._lock:
             self._settle = self._settle or settle
-            for event in self._awaited:
-                event.set()
+            awaited = list(self._awaited)
+        for signal in awaited:
+            signal.give()
 
 
 class Workers:
@@ -132,9 +146,31 @@ class Workers:
                     return None
 
 
-express_workers = Workers(EXPRESS_CONCURRENCY)
-standard_workers = Workers(10_000)
-_callers = Workers(10_000)
+_lanes = {"EXPRESS": Lane(EXPRESS_CONCURRENCY), "STANDARD": Lane()}
+_threads = {"EXPRESS": Workers(EXPRESS_CONCURRENCY), "STANDARD": Workers(10_000)}
+_callers = Workers(_CALLS)
+# Whoever waits in a thread may be waited for by who calls, and so does not wait for the same threads.
+_callers_of_threads = Workers(10_000)
+
+
+def start(definition: str, machine_type: str, work: Callable[[], None]) -> None:
+    """Run an execution's work soon."""
+    if _waits_by_itself(definition):
+        _threads[machine_type].submit(work)
+    else:
+        loop.submit(_lanes[machine_type], work)
+
+
+@lru_cache(maxsize=64)
+def _waits_by_itself(definition: str) -> bool:
+    """Whether moto waits for something of this machine by its own means, which would hold up the loop."""
+    return any(
+        state.get("Type") in _OWN_WAITS
+        or {"HeartbeatSeconds", "HeartbeatSecondsPath"} & set(state)
+        or ".sync" in state.get("Resource", "")
+        or ":activity:" in state.get("Resource", "")
+        for state in json.loads(definition)["States"].values()
+    )
 
 
 def run_of(env: Any) -> Run:
@@ -143,35 +179,38 @@ def run_of(env: Any) -> Run:
 
 
 def current_run() -> Run:
-    """The run of the calling thread."""
-    return _thread.run
+    """The run of the execution that calls."""
+    return _run.get()
 
 
 def start_task(seconds: float) -> None:
-    """Start the clock of the calling thread's task."""
-    _thread.task_deadline = time.monotonic() + seconds
+    """Start the clock of the calling execution's task."""
+    _task_deadline.set(time.monotonic() + seconds)
 
 
 def task_seconds_left() -> float:
-    """What is left of the calling thread's task timeout."""
-    return _thread.task_deadline - time.monotonic()
+    """What is left of the calling execution's task timeout."""
+    return _task_deadline.get() - time.monotonic()
 
 
 def call(function: Callable[[], None]) -> None:
     """Call a service; past the task's timeout the call is left alone, and its answer with it."""
-    done = threading.Event()
+    done, clock = Signal(), Clock()
     errors: list[BaseException] = []
 
     def call_and_tell() -> None:
+        clock.go_on()
         try:
-            function()
+            with counted_on(clock):
+                function()
         except BaseException as error:
             errors.append(error)
         finally:
-            done.set()
+            done.give()
 
-    _callers.submit(call_and_tell)
-    if not current_run().wait(done, task_seconds_left()):
+    clock.pause()
+    (_callers if loop.parking() else _callers_of_threads).submit(call_and_tell)
+    if not current_run().wait(done, task_seconds_left(), clock):
         raise EvalTimeoutError
     if errors:
         raise errors[0]
@@ -179,12 +218,12 @@ def call(function: Callable[[], None]) -> None:
 
 def _run_program(self: Any, env: Any) -> None:
     env.next_state_name = self.start_at.start_at_name
-    _thread.run = run_of(env)
+    _run.set(run_of(env))
     EvalComponent.eval(self, env)
 
 
 def _sleep(seconds: float) -> None:
-    current_run().wait(threading.Event(), seconds)
+    current_run().wait(Signal(), seconds)
 
 
 def _wait_interval(self: Any, env: Any, wait_seconds: float) -> None:
