@@ -2,9 +2,11 @@
 
 `--held` answers are held, half of them for two pairs of eyes; `--reviewers` people (a third of them leads) take what is
 next, and approve, edit, reject, escalate or cannot judge; a third of the posts is sent twice at once, and the API's
-workers are killed at random. Then a queue of 100 and one of 100,000 reviews are paged.
-Prints one JSON line last: {"held", "decided", "decided_twice", "stuck", "first_page_reads_100",
-"first_page_reads_100000", ...}. `decided_twice` counts requests with two outcomes after the hold, people with two
+workers are killed at random, beside `--beside` processes that keep the machine busy. It waits as long as anything
+changes. Then a queue of 100 and one of 100,000 reviews are paged.
+Prints one JSON line last: {"held", "decided", "decided_twice", "stuck", "fates", "beside", "first_page_reads_100",
+"first_page_reads_100000", ...}. `held` counts the requests that came to a hold, and `fates` says what became of each
+that was sent; `decided_twice` counts requests with two outcomes after the hold, people with two
 verdicts on one item, and items counted more than once; `stuck` requests still held and executions still running;
 `reads` are the items that DynamoDB evaluated for the first page of 25, all its queries together.
 """
@@ -25,25 +27,26 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
 
+from progress import beside, fates, until_done
 from soak import Announcements, records
 
 from bulwark.local import cloud as embedded
 from bulwark.local.users import LocalUser, create_users, sign_in
 
-PATIENCE_SECONDS = 600
 TWICE_SHARE = 0.3
 DECISIONS = ["APPROVE"] * 10 + ["REJECT"] * 5 + ["EDIT"] * 3 + ["ESCALATE"] + ["CANNOT_JUDGE"]
+DECIDED = ("COMPLETED", "REFUSED")
 SMALL, LARGE = 100, 100_000
 PAGE = 25
 
 
-def policy() -> dict:
-    """The shipped policy with two use cases whose answers are always held: for one person, and for two."""
+def policy(two_share: float = 1) -> dict:
+    """The shipped policy with two use cases whose answers are always held: for one person, and, by share, for two."""
     document = json.loads((ROOT / "policies/runtime.json").read_text())
     document["confidence"]["unsure"] = {"intercept": -20, "weights": {}}
     tenant = document["tenants"]["acme"]
     tenant |= {"requests_per_minute": 1_000_000, "requests_in_flight": 1_000_000, "use_cases": ["one", "two"]}
-    for name, share in (("one", 0), ("two", 1)):
+    for name, share in (("one", 0), ("two", two_share)):
         use_case = json.loads(json.dumps(document["use_cases"]["general_question"]))
         use_case |= {"confidence": "unsure", "confidence_threshold": 0.5}
         use_case["review"] |= {"second_reviewer_share": share, "audit_share": 0, "blind_share": 0}
@@ -208,9 +211,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kill-every", type=float, default=0.5, help="seconds between two killed workers; 0: none")
     parser.add_argument("--large", type=int, default=LARGE, help="reviews in the long queue")
+    parser.add_argument("--beside", type=int, default=0, help="processes that keep the machine busy meanwhile")
     options = parser.parse_args()
-    random.seed(options.seed)
+    with beside(options.beside):
+        result = review(options)
+    print(json.dumps(result))
+    clean = result["held"] == result["decided"] == options.held and not (result["decided_twice"] or result["stuck"])
+    return 0 if clean and result["first_page_reads_100"] == result["first_page_reads_100000"] else 1
 
+
+def review(options: argparse.Namespace) -> dict:
+    random.seed(options.seed)
     with embedded.start(
         ROOT / "template.yaml", stack_name="bulwark-reviews", policy=policy(), schedules=False
     ) as cloud:
@@ -237,7 +248,7 @@ def main() -> int:
         reviewers = Reviewers(desks)
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        ended = watch(cloud, options.held, reviewers, started)
+        watch(cloud, options.held, reviewers)
         over.set()
         killer.join()
         reviewers.stop()
@@ -253,22 +264,21 @@ def main() -> int:
         twice = sum(len(ids) > 2 for ids in announcements.ids.values())
         twice += sum(number > 1 for people in verdicts.values() for number in people.values())
         twice += max(0, counted(cloud) - options.held)
-        still_held = [record for record in found.values() if record["status"] not in ("COMPLETED", "REFUSED")]
-        result = {
-            "held": options.held,
-            "decided": ended,
+        still_held = [record for record in found.values() if record["status"] not in (*DECIDED, "FAILED")]
+        return {
+            "held": sum("review_id" in record for record in found.values()),
+            "decided": sum("review_id" in record and record["status"] in DECIDED for record in found.values()),
             "decided_twice": twice,
             "stuck": len(still_held) + running(cloud),
             "first_page_reads_100": first_page_reads(cloud, SMALL),
             "first_page_reads_100000": first_page_reads(cloud, options.large),
             "lapsed": sum(record.get("decided_by") == "silence" for record in found.values()),
             "verdicts": dict(reviewers.verdicts),
+            "fates": fates(cloud, {f"held-{n}" for n in range(options.held)}, found),
+            "beside": options.beside,
             "killed": killed,
             "seconds": round(seconds, 1),
         }
-    print(json.dumps(result))
-    clean = result["decided"] == options.held and not (result["decided_twice"] or result["stuck"])
-    return 0 if clean and result["first_page_reads_100"] == result["first_page_reads_100000"] else 1
 
 
 def send(cloud: embedded.Cloud, number: int) -> None:
@@ -287,20 +297,20 @@ def send(cloud: embedded.Cloud, number: int) -> None:
         assert cloud.client("events").put_events(Entries=entries)["FailedEntryCount"] == 0
 
 
-def watch(cloud: embedded.Cloud, held: int, reviewers: Reviewers, started: float) -> int:
-    """Wait until every request has its end by a person, running the sweeper as its schedule would; gives how many."""
-    ended, swept_at = 0, time.monotonic()
-    while time.monotonic() - started < PATIENCE_SECONDS:
-        time.sleep(2)
+def watch(cloud: embedded.Cloud, held: int, reviewers: Reviewers) -> None:
+    """Wait until every request has its end by a person, running the sweeper as its schedule would."""
+    swept_at = time.monotonic()
+
+    def look() -> tuple[bool, str]:
+        nonlocal swept_at
         statuses = Counter(record["status"] for record in records(cloud).values())
-        ended = statuses["COMPLETED"] + statuses["REFUSED"]
-        print(f"{ended} ended, {statuses['HELD']} held, verdicts {dict(reviewers.verdicts)}", file=sys.stderr)
-        if ended >= held and not running(cloud):
-            break
-        if time.monotonic() - swept_at > 15:
+        ended = held == sum(number for status, number in statuses.items() if status not in ("ADMITTED", "HELD"))
+        if not ended and time.monotonic() - swept_at > 15:
             swept_at = time.monotonic()
             cloud.functions.invoke("SweepRequestsFunction", {})
-    return ended
+        return ended and not running(cloud), f"{dict(statuses)}, verdicts {dict(reviewers.verdicts)}"
+
+    until_done(look)
 
 
 if __name__ == "__main__":

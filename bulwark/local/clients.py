@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import boto3
 import botocore.session
+from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 
@@ -54,15 +55,24 @@ class Clients:
             config=Config(
                 retries={"total_max_attempts": 1},
                 inject_host_prefix=False,
+                # botocore would put one together anew for each request.
+                user_agent="bulwark-local",
                 s3={"addressing_style": "path"},
+                # Nobody checks a signature here; what it is for, and thus who answers, is added in `_send`.
+                signature_version=UNSIGNED,
                 **options,
             ),
         )
-        client.meta.events.register("before-send.*", self._send)
-        return client
+        model = client.meta.service_model
+        scope = f"local/20000101/{REGION}/{model.signing_name}/aws4_request"
+        authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"
 
-    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        return call_application(self._application, request)
+        def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+            request.headers["Authorization"] = authorization
+            return call_application(self._application, request)
+
+        client.meta.events.register("before-send.*", send)
+        return client
 
 
 class _RawBody(io.BytesIO):

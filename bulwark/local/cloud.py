@@ -1,12 +1,14 @@
 """The embedded AWS as a whole: start it from a template, use it, stop it without a trace."""
 
 import atexit
+import gc
 import json
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -116,7 +118,7 @@ class Cloud:
     def _bridge(self, scenario: Any, replay: Any) -> None:
         from moto.sqs import sqs_backends
 
-        from bulwark.local import appconfig, bedrock, dynamodb, sqs, stepfunctions
+        from bulwark.local import appconfig, bedrock, dynamodb, hot_paths, sqs, stepfunctions
         from bulwark.local.clients import ACCOUNT
         from bulwark.local.events.delivery import Delivery
         from bulwark.local.events.mappings import EventSourceMappings
@@ -125,6 +127,7 @@ class Cloud:
         from bulwark.local.logs import FunctionLogs, metric_queries
         from bulwark.local.surroundings import Surroundings
 
+        hot_paths.install()
         dynamodb.install()
         metric_queries.install()
         sqs.install()
@@ -263,25 +266,43 @@ def start(
     cloud._ending.append(lambda: atexit.unregister(cloud.stop))
     _stop_on_sigterm(cloud)
     try:
-        cloud._open()
-        cloud._bridge(scenario, replay)
-        cloud._deploy(Path(template), stack_name, parameters)
-        cloud.outputs = {
-            **cloud.stack.outputs,
-            "Endpoint": cloud.endpoint,
-            "Region": REGION,
-            "AccessKeyId": CREDENTIALS["aws_access_key_id"],
-            "SecretAccessKey": CREDENTIALS["aws_secret_access_key"],
-        }
-        cloud._add_users()
-        cloud._add_controls()
-        if policy is not None:
-            cloud._deploy_policy(policy)
-        cloud._begin(schedules)
+        with _uncollected(cloud):
+            cloud._open()
+            cloud._bridge(scenario, replay)
+            cloud._deploy(Path(template), stack_name, parameters)
+            cloud.outputs = {
+                **cloud.stack.outputs,
+                "Endpoint": cloud.endpoint,
+                "Region": REGION,
+                "AccessKeyId": CREDENTIALS["aws_access_key_id"],
+                "SecretAccessKey": CREDENTIALS["aws_secret_access_key"],
+            }
+            cloud._add_users()
+            cloud._add_controls()
+            if policy is not None:
+                cloud._deploy_policy(policy)
+            cloud._begin(schedules)
     except BaseException:
         cloud.stop()
         raise
     return cloud
+
+
+@contextmanager
+def _uncollected(cloud: Cloud) -> Iterator[None]:
+    """Without the garbage collector, which takes a quarter of a start and finds nothing; nor does it look again later.
+
+    What a start makes, modules and descriptions of services above all, is there until the stop.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+        cloud._ending.append(gc.unfreeze)
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _stop_on_sigterm(cloud: Cloud) -> None:

@@ -1,5 +1,6 @@
 """The one endpoint: moto, the Lambda invocations and the control calls behind a single HTTP server."""
 
+import io
 import json
 import re
 import socket
@@ -34,6 +35,14 @@ class Application:
         self._apps: dict[tuple[str, str, str], Any] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if length := int(environ.get("CONTENT_LENGTH") or 0):
+            body = environ["wsgi.input"].read(length)
+            if len(body) < length:
+                # What is left of a call is nothing to run, and what is wrong with it the caller's to know.
+                message = f"The body ended after {len(body)} of {length} bytes."
+                refusal = {"__type": "SerializationException", "message": message}
+                return respond(start_response, "400 Bad Request", json.dumps(refusal).encode())
+            environ["wsgi.input"] = io.BytesIO(body)
         if environ["PATH_INFO"].startswith("/_bulwark/"):
             return self._answer_control(environ, start_response)
         scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))

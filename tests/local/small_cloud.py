@@ -16,7 +16,7 @@ def start_small(**options: Any) -> embedded.Cloud:
     return embedded.start(**{"template": SMALL, "stack_name": "small", "schedules": False, **options})
 
 
-def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
     """The first truthy result of a check."""
     until = time.monotonic() + seconds
     while not (result := check()):
@@ -25,7 +25,7 @@ def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
     return result
 
 
-def drain(cloud: embedded.Cloud, logical_id: str, count: int = 1, seconds: float = 10) -> list[dict[str, Any]]:
+def drain(cloud: embedded.Cloud, logical_id: str, count: int = 1, seconds: float = 60) -> list[dict[str, Any]]:
     """The next messages of a queue, deleted from it."""
     sqs, url = cloud.client("sqs"), cloud.stack.physical_id(logical_id)
     messages: list[dict[str, Any]] = []

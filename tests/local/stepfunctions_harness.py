@@ -123,7 +123,7 @@ class Machines:
         started = self.sfn.start_execution(stateMachineArn=machine, input=json.dumps(data or {}), **more)
         return started["executionArn"]
 
-    def end_of(self, execution: str, seconds: float = 10) -> dict[str, Any]:
+    def end_of(self, execution: str, seconds: float = 60) -> dict[str, Any]:
         """How a Standard execution ended."""
         return until(lambda: self._ended(execution), seconds)
 
@@ -157,7 +157,7 @@ def invoke(function: str, payload: Any = None, **more: Any) -> dict[str, Any]:
     return task("lambda:invoke", {"FunctionName": function, "Payload": payload or {}}, **more)
 
 
-def until(ready: Callable[[], Any], seconds: float = 10) -> Any:
+def until(ready: Callable[[], Any], seconds: float = 60) -> Any:
     """Wait for something to be true, and return it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -129,7 +129,7 @@ class Stack:
 
 
 def until(condition):
-    for _ in range(200):
+    for _ in range(6000):
         if condition():
             return True
         time.sleep(0.01)

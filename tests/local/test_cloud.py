@@ -1,13 +1,14 @@
 """A cloud as a whole: what is told over HTTP, and what is left of it when it has stopped."""
 
 import json
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
 
 import pytest
-from small_cloud import put_event, start_small
+from small_cloud import eventually, put_event, start_small
 
 WRITES_LATE = {
     "StartAt": "Wait",
@@ -40,6 +41,49 @@ def test_the_control_calls_answer_over_http():
             control(cloud, "GET", "nothing")
         with pytest.raises(urllib.error.HTTPError, match="400"):
             control(cloud, "PUT", "faults", {"faults": [{"kind": "no such kind"}]})
+
+
+def test_a_body_that_is_cut_off_is_the_callers_error(capfd):
+    with start_small() as cloud:
+        host, port = cloud.endpoint.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(
+                b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\nContent-Length: 900\r\n"
+                b'Authorization: AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request\r\n\r\n{"Tab'
+            )
+            connection.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"SerializationException" in answer and b"5 of 900 bytes" in answer
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_waiting_for_a_worker_is_on_no_clock():
+    with start_small(concurrency=1) as cloud:
+        task = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Arguments": {
+                "FunctionName": cloud.stack.physical_id("ProbeFunction"),
+                "Payload": {"do": "sleep", "seconds": 0.7},
+            },
+            "TimeoutSeconds": 2,
+            "End": True,
+        }
+        # Six at once, one after the other: the last one waits for longer than either timeout.
+        machine = {"QueryLanguage": "JSONata", "StartAt": "Sleep", "TimeoutSeconds": 3, "States": {"Sleep": task}}
+        sfn = cloud.client("stepfunctions")
+        arn = sfn.create_state_machine(
+            name="sleep", definition=json.dumps(machine), roleArn="arn:aws:iam::123456789012:role/r"
+        )["stateMachineArn"]
+        started = [sfn.start_execution(stateMachineArn=arn)["executionArn"] for _ in range(6)]
+
+        def ends():
+            found = [sfn.describe_execution(executionArn=each)["status"] for each in started]
+            return "RUNNING" not in found and found
+
+        assert eventually(ends, 60) == ["SUCCEEDED"] * 6
 
 
 def test_an_execution_does_not_go_on_in_the_next_cloud():

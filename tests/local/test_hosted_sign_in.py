@@ -70,7 +70,7 @@ def add_client(pool, **changed):
 
 
 def call(pool, method, path, form=None, **headers):
-    connection = http.client.HTTPConnection(urlsplit(pool.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(pool.url).netloc, timeout=60)
     if form is not None:
         headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
     connection.request(method, path, body=None if form is None else urlencode(form), headers=headers)

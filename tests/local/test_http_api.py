@@ -99,7 +99,7 @@ def function(served):
 @pytest.fixture
 def call(function):
     def send(method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=60)
         connection.request(method, path, body=body, headers=headers or {})
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -389,7 +389,7 @@ def test_a_functions_own_cors_headers_give_way_to_the_apis(function, call):
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_without_a_body_has_no_length_and_the_connection_goes_on(function, status):
     function.answer = {"statusCode": status, "headers": {"ETag": '"1"'}, "body": "never sent"}
-    connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=60)
     connection.connect()
     used = connection.sock
     for _ in range(2):
@@ -403,7 +403,7 @@ def test_an_answer_without_a_body_has_no_length_and_the_connection_goes_on(funct
 
 
 def test_a_kept_connection_answers_again_and_again(function):
-    connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=60)
     connection.connect()
     used = connection.sock
     for _ in range(3):

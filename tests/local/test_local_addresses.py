@@ -26,7 +26,7 @@ def cloud():
 
 def call(url, method="GET", body=None, **headers):
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
     connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()

@@ -61,11 +61,11 @@ def test_a_child_that_fails_gives_no_result_and_stops_no_other(machines):
 
 def test_children_are_counted_while_they_run(machines):
     go_on = threading.Event()
-    machines.answer("slow", lambda payload: go_on.wait(10) and payload["n"])
+    machines.answer("slow", lambda payload: go_on.wait(120) and payload["n"])
     machine = machines.create(mapped(work=invoke("slow", {"n": "{% $n %}"})))
     execution = machines.start(machine)
 
-    [run] = until(lambda: machines.sfn.list_map_runs(executionArn=execution)["mapRuns"], 10)
+    [run] = until(lambda: machines.sfn.list_map_runs(executionArn=execution)["mapRuns"])
     assert machines.sfn.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]["succeeded"] == 0
     go_on.set()
     machines.end_of(execution)
@@ -80,7 +80,7 @@ def test_children_are_stopped_with_their_parent(machines):
     states = mapped(work=wait)
     states["Each"]["ItemProcessor"]["States"]["After"] = invoke("note", {"n": "{% $n %}"})
     execution = machines.start(machines.create(states))
-    until(lambda: machines.sfn.list_map_runs(executionArn=execution)["mapRuns"], 10)
+    until(lambda: machines.sfn.list_map_runs(executionArn=execution)["mapRuns"])
 
     machines.sfn.stop_execution(executionArn=execution)
 

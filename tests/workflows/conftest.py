@@ -17,7 +17,7 @@ from bulwark.local import cloud as embedded
 from bulwark.local.users import sign_in
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 120
 
 
 def policy_for_tests() -> dict:

@@ -37,7 +37,7 @@ def ended(bulwark: Bulwark, erasure_id: str) -> dict:
         return record if record["status"] == "DONE" else None
 
     # Each looks into two queues twice, a second each, and may have to do so three times.
-    return wait_for(done, f"erasure {erasure_id} to end", 120)
+    return wait_for(done, f"erasure {erasure_id} to end", 300)
 
 
 def receipt(bulwark: Bulwark, record: dict) -> dict:

@@ -7,7 +7,7 @@ from domain.requests import Reason, RequestRefused
 from inference.admit.check_mode import check_mode
 
 
-@pytest.mark.parametrize("mode", set(Mode) - {Mode.REFUSE})
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode is not Mode.REFUSE])
 def test_what_is_degraded_is_let_in(admission, mode):
     before = admission("claim_request", known={"mode": EffectiveMode(mode)})
 

@@ -1,0 +1,131 @@
+"""Gap of moto 5.2: it works out again for each request what never changes.
+
+Bridged: the methods of a response class, the names under which a result may hold a member and the regions of a service
+are found once; a copy of an item copies, by hand, what an item is made of; an update's tree is walked once for what
+concerns its root. Nothing answers otherwise than before. moto has closed the gap when a profile of a soak shows none of
+the names replaced here among the first fifty.
+"""
+
+import copy
+from functools import lru_cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.session import Session
+from moto.core import responses
+from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+
+from bulwark.local.moto_names import replace
+
+_SETS = {"SS", "NS", "BS"}
+
+
+def install() -> None:
+    """Bridge it until the cloud stops."""
+    replace("moto.core.responses:method_names_from_class", lru_cache(responses.method_names_from_class))
+    # moto asks by service, for which botocore reads the service's whole description, EC2's three times.
+    replace("botocore.session:Session.get_available_regions", _regions)
+    replace("botocore.loaders:Loader.list_available_services", _services)
+    replace("moto.core.serialize:XFormedAttributePicker.get_possible_keys", _possible_keys)
+    replace("moto.dynamodb.models.dynamo_type:DynamoType.__deepcopy__", _copied_value)
+    replace("moto.dynamodb.models.dynamo_type:Item.__deepcopy__", _copied_item)
+    validators = "moto.dynamodb.parsing.validators"
+    # Whatever a nested part of an expression repeats or overlaps, its root does.
+    replace(f"{validators}:ActionCountValidator.traverse", lambda self, node: self.verify_action_counts(node))
+    replace(
+        f"{validators}:OverlappingPathsValidator.traverse", lambda self, node: self.check_for_overlapping_paths(node)
+    )
+    replace("moto.dynamodb.parsing.ast_nodes:DepthFirstTraverser.traverse_node_recursively", _traverse)
+    # A name that moto's class does not have: there is nothing to replace.
+    Node.__deepcopy__ = _copied_node
+
+
+_find_regions = Session.get_available_regions
+_find_services = Loader.list_available_services
+_known_regions: dict[str, list[str]] = {}
+_known_services: dict[tuple[str, ...], list[str]] = {}
+
+
+def _regions(self: Session, service_name: str, partition_name: str = "aws", *_: Any, **__: Any) -> list[str]:
+    """Every region of a partition, whether the service is in it or not: nothing here asks where a service is."""
+    if partition_name not in _known_regions:
+        _known_regions[partition_name] = _find_regions(self, "dynamodb", partition_name)
+    return list(_known_regions[partition_name])
+
+
+def _services(self: Loader, type_name: str) -> list[str]:
+    known = (type_name, *self.search_paths)
+    if known not in _known_services:
+        _known_services[known] = _find_services(self, type_name)
+    return list(_known_services[known])
+
+
+_keys: dict[tuple[type, Any, str], tuple[str, ...]] = {}
+_find_keys = XFormedAttributePicker.get_possible_keys
+
+
+def _possible_keys(self: XFormedAttributePicker, context: AttributePickerContext) -> tuple[str, ...]:
+    known = (type(context.obj), context.shape, context.key)
+    if known not in _keys:
+        _keys[known] = tuple(dict.fromkeys(_find_keys(self, context)))
+    return _keys[known]
+
+
+def _copied_value(self: DynamoType, memo: Any = None) -> DynamoType:
+    result = object.__new__(DynamoType)
+    kind, value = self.type, self.value
+    if kind == "M":
+        value = {key: copy.deepcopy(member) for key, member in value.items()}
+    elif kind == "L":
+        value = [copy.deepcopy(member) for member in value]
+    elif kind in _SETS:
+        value = list(value)
+    result.type, result.value = kind, value
+    return result
+
+
+def _copied_item(self: Item, memo: Any = None) -> Item:
+    result = object.__new__(Item)
+    result.hash_key = _copied_value(self.hash_key)
+    result.range_key = None if self.range_key is None else _copied_value(self.range_key)
+    result.attrs = LimitedSizeDict()
+    dict.update(result.attrs, {name: _copied_value(value) for name, value in self.attrs.items()})
+    return result
+
+
+def _copied_node(self: Node, memo: Any = None) -> Node:
+    result = object.__new__(type(self))
+    result.__dict__ = dict(self.__dict__)
+    if self.children is not None:
+        result.children = [copy.deepcopy(child) for child in self.children]
+        for child in result.children:
+            if _is_node(type(child)):
+                child.parent = result
+    return result
+
+
+@lru_cache
+def _is_node(kind: type) -> bool:
+    return issubclass(kind, Node)
+
+
+def _traverse(self: DepthFirstTraverser, node: Any, child_id: int = -1) -> Any:
+    kind = type(node)
+    if not _is_node(kind):
+        return node
+    parent = node.parent
+    for number, child in enumerate(node.children or ()):
+        self.pre_processing_of_child(node, number)
+        _traverse(self, child, number)
+    known = self.__dict__.setdefault("_processors", {})
+    if kind not in known:
+        found = (process for wanted, process in self._processing_map().items() if issubclass(kind, wanted))
+        known[kind] = next(found, None)
+    if known[kind]:
+        node = known[kind](node)
+        node.parent = parent
+        if parent:
+            parent.children[child_id] = node
+    return node
