@@ -58,8 +58,8 @@ class Clients:
                 # botocore would put one together anew for each request.
                 user_agent="bulwark-local",
                 s3={"addressing_style": "path"},
-                # Nobody checks a signature here; what it is for, and thus who answers, is added in `_send`.
-                signature_version=UNSIGNED,
+                # Nobody checks a signature here, but to sign is also to say how S3's bodies are cut into pieces.
+                signature_version="s3v4" if service == "s3" else UNSIGNED,
                 **options,
             ),
         )
@@ -68,7 +68,8 @@ class Clients:
         authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"
 
         def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-            request.headers["Authorization"] = authorization
+            # What a request is for, and thus who answers.
+            request.headers.setdefault("Authorization", authorization)
             return call_application(self._application, request)
 
         client.meta.events.register("before-send.*", send)

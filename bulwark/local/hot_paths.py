@@ -1,21 +1,26 @@
 """Gap of moto 5.2: it works out again for each request what never changes.
 
-Bridged: the methods of a response class, the names under which a result may hold a member and the regions of a service
-are found once; a copy of an item copies, by hand, what an item is made of; an update's tree is walked once for what
-concerns its root. Nothing answers otherwise than before. moto has closed the gap when a profile of a soak shows none of
-the names replaced here among the first fifty.
+Bridged: the methods of a response class, the names under which a result may hold a member, the addresses and the
+regions of a service are found once; a copy of an item copies, by hand, what an item is made of; an update's tree is
+walked once for what concerns its root. Nothing answers otherwise than before. moto has closed the gap when a profile
+of a soak shows none of the names replaced here among the first fifty.
 """
 
 import copy
+import json
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.loaders import Loader
 from botocore.session import Session
+from joserfc import jwk
 from moto.core import responses
+from moto.core.base_backend import BaseBackend
 from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+from moto.kms.utils import generate_private_key
 
 from bulwark.local.moto_names import replace
 
@@ -25,12 +30,19 @@ _SETS = {"SS", "NS", "BS"}
 def install() -> None:
     """Bridge it until the cloud stops."""
     replace("moto.core.responses:method_names_from_class", lru_cache(responses.method_names_from_class))
+    replace("moto.core.base_backend:BaseBackend.urls", property(lambda self: _addresses(type(self), self)))
+    # Every user pool signs with the one key that moto brings, which takes a while to be read.
+    replace(
+        "moto.cognitoidp.models:jwk",
+        SimpleNamespace(RSAKey=SimpleNamespace(import_key=lambda key: _read_key(json.dumps(key)))),
+    )
     # moto asks by service, for which botocore reads the service's whole description, EC2's three times.
     replace("botocore.session:Session.get_available_regions", _regions)
     replace("botocore.loaders:Loader.list_available_services", _services)
     replace("moto.core.serialize:XFormedAttributePicker.get_possible_keys", _possible_keys)
     replace("moto.dynamodb.models.dynamo_type:DynamoType.__deepcopy__", _copied_value)
     replace("moto.dynamodb.models.dynamo_type:Item.__deepcopy__", _copied_item)
+    replace("moto.kms.models:generate_private_key", _private_key)
     validators = "moto.dynamodb.parsing.validators"
     # Whatever a nested part of an expression repeats or overlaps, its root does.
     replace(f"{validators}:ActionCountValidator.traverse", lambda self, node: self.verify_action_counts(node))
@@ -40,6 +52,21 @@ def install() -> None:
     replace("moto.dynamodb.parsing.ast_nodes:DepthFirstTraverser.traverse_node_recursively", _traverse)
     # A name that moto's class does not have: there is nothing to replace.
     Node.__deepcopy__ = _copied_node
+
+
+_known_addresses: dict[type, dict[str, Any]] = {}
+_find_addresses = BaseBackend.urls.fget
+_read_key = lru_cache(lambda text: jwk.RSAKey.import_key(json.loads(text)))
+
+
+def _imported_key(key: Any) -> jwk.RSAKey:
+    return _read_key(json.dumps(key))
+
+
+def _addresses(kind: type, backend: BaseBackend) -> dict[str, Any]:
+    if kind not in _known_addresses:
+        _known_addresses[kind] = _find_addresses(backend)
+    return _known_addresses[kind]
 
 
 _find_regions = Session.get_available_regions
@@ -60,6 +87,11 @@ def _services(self: Loader, type_name: str) -> list[str]:
     if known not in _known_services:
         _known_services[known] = _find_services(self, type_name)
     return list(_known_services[known])
+
+
+def _private_key(key_spec: str) -> Any:
+    """moto draws an RSA key, for a tenth of a second, for a symmetric key too, which never uses it."""
+    return generate_private_key(key_spec) if key_spec.startswith(("RSA", "ECC", "SM2")) else None
 
 
 _keys: dict[tuple[type, Any, str], tuple[str, ...]] = {}

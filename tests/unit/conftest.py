@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.signers import RequestSigner
 from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
@@ -22,6 +24,7 @@ from adapters.clock import iso
 from adapters.desk import desk_settings
 from adapters.dynamodb import as_item, decimal
 from adapters.reviews import reviews_table
+from bulwark.local import hot_paths, moto_names
 from domain.outcomes import review_id_of
 from domain.policy import Policy
 
@@ -29,6 +32,7 @@ from domain.policy import Policy
 dynamodb = boto3.resource("dynamodb")
 sqs = boto3.client("sqs")
 events = boto3.client("events")
+kms = boto3.client("kms")
 s3 = boto3.resource("s3")
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +93,24 @@ def _schemas_dir(tmp_path_factory) -> Path:
 def _moto():
     """Begun once per file, since beginning costs more than a test."""
     with mock_aws():
+        hot_paths.install()
+        # Nobody here reads what calls, or checks a signature: which service is meant is all that counts.
+        moto_names.replace("botocore.useragent:UserAgentString.to_string", lambda *_: "tests")
+        moto_names.replace("botocore.signers:RequestSigner.sign", _name_service)
         yield
+        moto_names.put_back()
+
+
+_sign = RequestSigner.sign
+
+
+def _name_service(self: Any, operation_name: str, request: Any, *more: Any, **options: Any) -> None:
+    if self._signing_name == "s3":
+        # To sign is also to say how a body is cut into pieces.
+        _sign(self, operation_name, request, *more, **options)
+        return
+    scope = f"testing/20000101/{self._region_name}/{self._signing_name}/aws4_request"
+    request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"
 
 
 @pytest.fixture(autouse=True)
@@ -113,11 +134,17 @@ def table(aws, template) -> Callable[[str], Any]:
     def create(name: str):
         properties = template["Resources"][f"{name}Table"]["Properties"]
         known = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-        return dynamodb.create_table(
+        dynamodb.meta.client.create_table(
             TableName=name.lower(), **{key: properties[key] for key in known if key in properties}
         )
+        return _table(name.lower())
 
     return create
+
+
+# boto3 makes a class of its own for each.
+_table = cache(dynamodb.Table)
+_bucket = cache(s3.Bucket)
 
 
 @pytest.fixture
@@ -144,7 +171,7 @@ def cache(table):
 @pytest.fixture
 def keys(table, monkeypatch):
     """The keys' table, and the KMS key that wraps their root."""
-    made = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    made = kms.create_key()["KeyMetadata"]["Arn"]
     monkeypatch.setenv("SUBJECTS_KEY", made)
     root_key._root = None
     key_memory._remembered.clear()
@@ -153,23 +180,21 @@ def keys(table, monkeypatch):
 
 @pytest.fixture
 def bucket(aws):
-    bucket = s3.Bucket("payloads")
-    bucket.create()
-    return bucket
+    s3.meta.client.create_bucket(Bucket="payloads")
+    return _bucket("payloads")
 
 
 @pytest.fixture
 def audit_bucket(aws, monkeypatch):
     """The audit log's bucket, locked as the template has it, and the key that signs its digests."""
-    made = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    made = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
     monkeypatch.setenv("AUDIT_KEY", made)
-    bucket = s3.Bucket("audit")
-    bucket.create(ObjectLockEnabledForBucket=True)
+    s3.meta.client.create_bucket(Bucket="audit", ObjectLockEnabledForBucket=True)
     retention = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 400}}
-    boto3.client("s3").put_object_lock_configuration(
+    s3.meta.client.put_object_lock_configuration(
         Bucket="audit", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": retention}
     )
-    return bucket
+    return _bucket("audit")
 
 
 @pytest.fixture
@@ -286,7 +311,7 @@ def undelivered(aws, monkeypatch) -> str:
 @pytest.fixture
 def receipt_key(aws, monkeypatch) -> str:
     """The key that signs receipts; its ARN."""
-    made = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    made = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
     monkeypatch.setenv("RECEIPT_KEY", made)
     return made
 

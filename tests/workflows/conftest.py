@@ -262,7 +262,9 @@ def plain(item: dict) -> dict:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
-def wait_for(found: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS) -> Any:
+def wait_for(found: Callable[[], Any], what: str, patience: float | None = None) -> Any:
+    # Looked up when it is waited, so that a test can be impatient.
+    patience = patience or PATIENCE_SECONDS
     deadline = time.monotonic() + patience
     while not (value := found()):
         assert time.monotonic() < deadline, f"waited {patience} s for {what}"

@@ -56,7 +56,7 @@ MUTATIONS = [
     ("machine", "mutate", "check"), MUTATIONS, ids=lambda part: getattr(part, "__name__", str(part))
 )
 def test_a_broken_machine_is_noticed(bulwark, monkeypatch, machine, mutate, check):
-    monkeypatch.setattr(conftest, "PATIENCE_SECONDS", 6)
+    monkeypatch.setattr(conftest, "PATIENCE_SECONDS", 10)
     states = bulwark.cloud.client("stepfunctions")
     arn = bulwark.outputs[f"{machine}StateMachineArn"]
     whole = states.describe_state_machine(stateMachineArn=arn)["definition"]

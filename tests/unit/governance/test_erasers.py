@@ -67,8 +67,10 @@ def record(stores, requests):
 
 
 @pytest.fixture
-def case(stores, rules, dead_letters, undelivered, clock):
+def case(stores, rules, dead_letters, undelivered, clock, monkeypatch):
     """An erasure of ana's, opened afresh each time, as each function does."""
+    # moto has one host, and what is there is there at once.
+    monkeypatch.setattr(queues, "LONG_POLL_SECONDS", 0)
     ref = subject_keys.subject_ref("acme", "ana")
     key = subject_keys.make(ref, "acme", NOW)
     erasures_table.begin(

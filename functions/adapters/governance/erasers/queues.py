@@ -20,6 +20,8 @@ from domain.governance.erasures import event_of, names
 
 # While a queue is searched, what was looked at is hidden for so long; it is shown again at once when all is seen.
 HIDDEN_SECONDS = 120
+# A long poll asks all of a queue's hosts: nothing then means that there is nothing.
+LONG_POLL_SECONDS = 1
 BUSY_SECONDS = 5
 # So long an erasure waits for its turn at a queue before it comes again.
 TURN_SECONDS = 20
@@ -56,12 +58,11 @@ def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
     kept, count, seen_all = [], 0, False
     try:
         while not hurry():
-            # A long poll asks all of a queue's hosts: nothing means that there is nothing.
             received = sqs.receive_message(
                 QueueUrl=queue,
                 MaxNumberOfMessages=10,
                 VisibilityTimeout=HIDDEN_SECONDS,
-                WaitTimeSeconds=1,
+                WaitTimeSeconds=LONG_POLL_SECONDS,
                 MessageSystemAttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["reason"],
             ).get("Messages", [])
