@@ -118,7 +118,7 @@ class Cloud:
     def _bridge(self, scenario: Any, replay: Any) -> None:
         from moto.sqs import sqs_backends
 
-        from bulwark.local import appconfig, bedrock, dynamodb, hot_paths, sqs, stepfunctions
+        from bulwark.local import appconfig, bedrock, dynamodb, hot_paths, retained, sqs, stepfunctions
         from bulwark.local.clients import ACCOUNT
         from bulwark.local.events.delivery import Delivery
         from bulwark.local.events.mappings import EventSourceMappings
@@ -128,6 +128,7 @@ class Cloud:
         from bulwark.local.surroundings import Surroundings
 
         hot_paths.install()
+        retained.install()
         dynamodb.install()
         metric_queries.install()
         sqs.install()

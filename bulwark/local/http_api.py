@@ -30,6 +30,7 @@ DRAINED_BYTES = 10 * MAX_BODY_BYTES
 PIECE_BYTES = 256 * 1024
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's limit of a synchronous call
 TIMEOUT_SECONDS = 30
+THREADS = 16
 
 logger = logging.getLogger(__name__)
 Invoke = Callable[[str, bytes], tuple[bytes, str | None]]
@@ -58,7 +59,7 @@ class HttpApi:
 
     def __init__(self, application: "_Application", port: int) -> None:
         self._application = application
-        self._server = Server(application, port)
+        self._server = Server(application, port, THREADS)
         self.url: str = self._server.url
 
     def close(self) -> None:

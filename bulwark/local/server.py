@@ -93,7 +93,7 @@ def respond(
 class Server:
     """cheroot in daemon threads: kept-alive connections wait in a selector and hold no thread."""
 
-    THREADS = 64
+    THREADS = 40
 
     def __init__(self, application: WsgiApplication, port: int = 0, threads: int = THREADS) -> None:
         self._server = wsgi.Server(

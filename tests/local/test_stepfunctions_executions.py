@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from stepfunctions_harness import Machines, invoke, until
 
 from bulwark.local.stepfunctions.executions import EmbeddedExecution
+from bulwark.local.stepfunctions.waiting import EXPRESS_CONCURRENCY
 
 END = {"End": {"Type": "Succeed"}}
 SLOW = {"Wait": {"Type": "Wait", "Seconds": 30, "End": True}}
@@ -134,8 +135,8 @@ def test_a_burst_of_express_starts_queues(machines):
     threads = threading.active_count() - before
 
     until(lambda: len(finished) == 300)
-    assert max(most) == 100
-    assert threads <= 120
+    assert max(most) == EXPRESS_CONCURRENCY
+    assert threads <= EXPRESS_CONCURRENCY + 20
 
 
 def test_versions_and_aliases_start_what_they_name(machines):

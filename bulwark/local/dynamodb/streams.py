@@ -13,6 +13,7 @@ from typing import Any
 from moto.dynamodb.models.table import StreamRecord, StreamShard
 
 from bulwark.local.moto_names import replace, require
+from bulwark.local.retained import Retained
 
 _changed = threading.Condition()
 _held = threading.Event()
@@ -91,4 +92,4 @@ def _append(shard: StreamShard, old: Any, new: Any) -> None:
     name = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
     view = shard.table.stream_specification["StreamViewType"]
     number = len(shard.items) + shard.starting_sequence_number
-    shard.items.append(StreamRecord(shard.table, view, name, old, new, number))
+    shard.items.append(Retained(StreamRecord(shard.table, view, name, old, new, number).to_json()))

@@ -6,6 +6,7 @@ times make it eight hundred, and UpdateItem of an item that grows too large chan
 """
 
 import copy
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
@@ -37,7 +38,12 @@ def install() -> None:
         require(f"{backend}.{name}")
         replace(f"{backend}.{name}", _whole(getattr(DynamoDBBackend, name), name))
     # moto measures the item again at each attribute, and stops 4.6 KB short of DynamoDB's limit.
-    replace("moto.dynamodb.models.dynamo_type:LimitedSizeDict.__setitem__", dict.__setitem__)
+    replace("moto.dynamodb.models.dynamo_type:LimitedSizeDict.__setitem__", _set_attribute)
+
+
+def _set_attribute(self: dict[str, Any], name: str, value: Any) -> None:
+    # Each request spells the names of its attributes anew; stored, they are few.
+    dict.__setitem__(self, sys.intern(name), value)
 
 
 def tables_of(body: dict[str, Any]) -> set[str]:

@@ -19,6 +19,7 @@ from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext, EventManager
 from moto.stepfunctions.parser.asl.eval.event.logging import is_logging_enabled_for
 
+from bulwark.local.retained import Retained
 from bulwark.local.stepfunctions.limits import MAX_HISTORY_EVENTS, to_json
 from bulwark.local.stepfunctions.service_calls import client
 from bulwark.local.stepfunctions.waiting import Interrupted, Run
@@ -78,15 +79,14 @@ class History(EventManager):
             if update_source_event_id:
                 context.source_event_id = event_id
             if self._standard:
-                self._history_event_list.append(
-                    {
-                        **(event_details or {}),
-                        "id": event_id,
-                        "previousEventId": previous_id,
-                        "type": event_type,
-                        "timestamp": iso_8601_datetime_with_milliseconds(moment),
-                    }
-                )
+                event = {
+                    **(event_details or {}),
+                    "id": event_id,
+                    "previousEventId": previous_id,
+                    "type": event_type,
+                    "timestamp": iso_8601_datetime_with_milliseconds(moment),
+                }
+                self._history_event_list.append(Retained(event))
             if self._log_group and is_logging_enabled_for(self._level, event_type):
                 self._log(event_id, previous_id, event_type, moment, event_details)
             return event_id
@@ -94,7 +94,8 @@ class History(EventManager):
     def events(self, include_data: bool = True) -> list[dict[str, Any]]:
         """The events so far; they are never changed once written."""
         with self._mutex:
-            events = list(self._history_event_list)
+            kept = list(self._history_event_list)
+        events = [event.to_json() for event in kept]
         return events if include_data else [_event_without_data(event) for event in events]
 
     def _log(

@@ -2,7 +2,7 @@
 
 Here an execution is a greenlet of one loop (see loop.py). What it waits for, a call, a token, a retry's delay, ends by
 itself, by the task's timeout, by the machine's timeout or by StopExecution; waiting for capacity, which AWS has, is on
-neither clock. Express executions queue for a hundred places. A machine that moto waits in by its own means, for its
+neither clock. Express executions queue for 64 places. A machine that moto waits in by its own means, for its
 map's children say, has a thread for each execution.
 moto has closed the gap when `Program.eval` and `ExecutionState._evaluate_with_timeout` start no thread.
 """
@@ -26,9 +26,9 @@ from bulwark.local.capacity import Clock, counted_on
 from bulwark.local.moto_names import replace
 from bulwark.local.stepfunctions.loop import Lane, Signal, loop
 
-EXPRESS_CONCURRENCY = 100
-# Calls of greenlets under way at once; whoever comes later waits for a thread.
-_CALLS = 100
+# What a small machine bears; whoever comes later waits for a place, or for a thread to call in.
+EXPRESS_CONCURRENCY = 64
+_CALLS = 64
 _IDLE_SECONDS = 10
 _FOREVER = float("inf")
 _OWN_WAITS = {"Map", "Parallel"}
@@ -233,5 +233,9 @@ def _wait_interval(self: Any, env: Any, wait_seconds: float) -> None:
 def install() -> None:
     """Take over moto's threads and waits."""
     replace(f"{_components}.program.program:Program.eval", _run_program)
+    # Nobody waits for it any more, and an event is a kilobyte.
+    environment = "moto.stepfunctions.parser.asl.eval.environment:threading"
+    unawaited = SimpleNamespace(set=lambda: None, clear=lambda: None)
+    replace(environment, SimpleNamespace(RLock=threading.RLock, Event=lambda: unawaited))
     replace(f"{_components}.common.retry.retrier_decl:time", SimpleNamespace(sleep=_sleep))
     replace(f"{_components}.state.wait.wait_function.wait_function:WaitFunction._wait_interval", _wait_interval)

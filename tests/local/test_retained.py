@@ -1,0 +1,73 @@
+"""What is kept on disk, or once for all, is read back as it was."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from small_cloud import start_small
+
+WORDS = ["plain", "grüße 🎉", '{"a": "' + "x" * 10_000 + '"}', "line\nline", " "]
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    with start_small() as cloud:
+        yield cloud
+
+
+def test_a_line_of_a_log_is_what_was_written(cloud):
+    logs, now = cloud.client("logs"), int(time.time() * 1000)
+    logs.create_log_group(logGroupName="kept")
+    logs.create_log_stream(logGroupName="kept", logStreamName="one")
+    events = [{"timestamp": now + number, "message": words} for number, words in enumerate(WORDS)]
+    logs.put_log_events(logGroupName="kept", logStreamName="one", logEvents=events)
+
+    found = logs.filter_log_events(logGroupName="kept")["events"]
+    assert [(event["timestamp"], event["message"]) for event in found] == [
+        (event["timestamp"], event["message"]) for event in events
+    ]
+    assert len({event["eventId"] for event in found}) == len(WORDS)
+    read = logs.get_log_events(logGroupName="kept", logStreamName="one", startFromHead=True)["events"]
+    assert [event["message"] for event in read] == WORDS
+    assert len(logs.filter_log_events(logGroupName="kept", filterPattern="plain")["events"]) == 1
+
+
+def test_a_metric_is_found_by_its_dimensions(cloud):
+    metrics, now = cloud.client("cloudwatch"), datetime.now(UTC)
+    for colour, value in (("red", 1), ("red", 3), ("blue", 10)):
+        dimensions = [{"Name": "colour", "Value": colour}, {"Name": "shape", "Value": "round"}]
+        metrics.put_metric_data(
+            Namespace="kept", MetricData=[{"MetricName": "size", "Value": value, "Dimensions": dimensions}]
+        )
+
+    def statistics(*dimensions):
+        return metrics.get_metric_statistics(
+            Namespace="kept",
+            MetricName="size",
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=600,
+            Statistics=["Sum", "SampleCount"],
+        )["Datapoints"]
+
+    assert sum(point["Sum"] for point in statistics(("colour", "red"), ("shape", "round"))) == 4
+    assert sum(point["SampleCount"] for point in statistics(("colour", "blue"), ("shape", "round"))) == 1
+
+
+def test_a_stream_shows_both_images(cloud):
+    dynamodb, table = cloud.client("dynamodb"), cloud.stack.physical_id("Watched")
+    deep = {"M": {"words": {"SS": ["a", "b"]}, "list": {"L": [{"N": "1.50"}, {"B": b"\x00\xff"}]}}}
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "kept"}, "deep": deep})
+    dynamodb.update_item(TableName=table, Key={"id": {"S": "kept"}}, UpdateExpression="REMOVE deep")
+
+    streams = cloud.client("dynamodbstreams")
+    arn = dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    records = streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
+    first, second = [each for each in records if each["dynamodb"]["Keys"]["id"]["S"] == "kept"]
+    assert (first["eventName"], second["eventName"]) == ("INSERT", "MODIFY")
+    assert first["dynamodb"]["NewImage"]["deep"]["M"]["list"] == deep["M"]["list"]
+    assert second["dynamodb"]["OldImage"]["deep"] == first["dynamodb"]["NewImage"]["deep"]
+    assert "deep" not in second["dynamodb"]["NewImage"]
