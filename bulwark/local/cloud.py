@@ -3,6 +3,7 @@
 import atexit
 import gc
 import json
+import math
 import os
 import signal
 import threading
@@ -33,11 +34,18 @@ class AlreadyRunning(RuntimeError):
 class Cloud:
     """A running embedded AWS; `stop` ends it, as does leaving it as a context."""
 
-    def __init__(self, python: str | None = None, port: int = 0, concurrency: int = CONCURRENCY) -> None:
+    def __init__(
+        self,
+        python: str | None = None,
+        port: int = 0,
+        concurrency: int = CONCURRENCY,
+        longest_window: float = math.inf,
+    ) -> None:
         self._ending: list[Callable[[], None]] = []
         self._stop_lock = threading.Lock()
         self._stopped = False
         self._python, self._port, self._concurrency = python, port, concurrency
+        self._longest_window = longest_window
 
     endpoint: str
     """Any AWS client's AWS_ENDPOINT_URL."""
@@ -138,7 +146,7 @@ class Cloud:
         self.functions = FunctionHost(self.endpoint, FunctionLogs(), self._python, self._concurrency)
         asynchronous = AsynchronousInvocations(self.functions, targets.send)
         targets.asynchronous = asynchronous
-        mappings = EventSourceMappings(self.functions, self._clients, targets)
+        mappings = EventSourceMappings(self.functions, self._clients, targets, self._longest_window)
         self._surroundings = Surroundings(self.functions, asynchronous, mappings, self._keys, self._invoke)
         self._application.invocations = lambda_api.Invocations(self.functions, asynchronous)
         lambda_api.install(self.functions, asynchronous)
@@ -254,15 +262,19 @@ def start(
     python: str | None = None,
     schedules: bool = True,
     concurrency: int = CONCURRENCY,
+    longest_window: float = math.inf,
 ) -> Cloud:
-    """Start the embedded AWS with a template's resources; whatever fails, nothing is left running."""
+    """Start the embedded AWS with a template's resources; whatever fails, nothing is left running.
+
+    A batch of a stream or a queue waits for company as long as the template says, and at most `longest_window` seconds.
+    """
     global _running
     if (found := version("moto")) != MOTO_VERSION:
         raise MotoChanged(f"moto {found} is installed, and the embedded AWS is written for moto {MOTO_VERSION}")
     with _starting:
         if _running is not None:
             raise AlreadyRunning("a cloud runs in this process already; stop it first")
-        cloud = _running = Cloud(python, port, concurrency)
+        cloud = _running = Cloud(python, port, concurrency, longest_window)
     atexit.register(cloud.stop)
     cloud._ending.append(lambda: atexit.unregister(cloud.stop))
     _stop_on_sigterm(cloud)

@@ -280,6 +280,8 @@ def stack() -> Iterator[Bulwark]:
         parameters={"KnowledgeBaseId": "LOCALDOCS1"},
         policy=policy_for_tests(),
         schedules=False,
+        # Nothing here is about how long a batch waits for company.
+        longest_window=0.2,
     ) as cloud:
         yield Bulwark(cloud)
 

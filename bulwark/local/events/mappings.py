@@ -20,13 +20,18 @@ class Source(Protocol):
 class EventSourceMappings:
     """Every mapping of the stack; they begin to poll together, when the stack stands."""
 
-    def __init__(self, host: FunctionHost, clients: Callable[[str], Any], targets: Targets) -> None:
+    def __init__(
+        self, host: FunctionHost, clients: Callable[[str], Any], targets: Targets, longest_window: float
+    ) -> None:
         self._host, self._clients, self._targets = host, clients, targets
+        self._longest_window = longest_window
         self._sources: dict[str, Source] = {}
 
     def add(self, identifier: str, properties: dict[str, Any]) -> None:
         """Make a mapping known; a property that it cannot honour is refused."""
         service = properties["EventSourceArn"].split(":")[2]
+        window = "MaximumBatchingWindowInSeconds"
+        properties = {**properties, window: min(float(properties.get(window, 0)), self._longest_window)}
         if service == "sqs":
             source: Source = QueueSource(properties, self._host, self._clients)
         elif service == "dynamodb":
