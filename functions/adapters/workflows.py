@@ -12,7 +12,11 @@ from botocore.exceptions import ReadTimeoutError
 # API Gateway gives up after 30 s; the execution itself goes on.
 SYNC_SECONDS = 25
 
-client = boto3.client("stepfunctions")
+
+@functools.cache
+def client() -> Any:
+    """Made for the first call: its model is a quarter of a cold start, and few who import this call at once."""
+    return boto3.client("stepfunctions")
 
 
 @functools.cache
@@ -44,7 +48,7 @@ def infer(execution_input: dict) -> dict:
 
 
 def start_inference(execution_input: dict, name: str) -> None:
-    client.start_execution(
+    client().start_execution(
         stateMachineArn=os.environ["INFERENCE_STATE_MACHINE"], input=_dump(execution_input), name=name
     )
 
@@ -53,11 +57,11 @@ def start_review(review: dict) -> bool:
     """Start a review, or find it running; False if its execution has ended already."""
     machine = os.environ["HUMAN_REVIEW_STATE_MACHINE"]
     try:
-        client.start_execution(stateMachineArn=machine, input=_dump(review), name=review["review_id"])
-    except client.exceptions.ExecutionAlreadyExists:
+        client().start_execution(stateMachineArn=machine, input=_dump(review), name=review["review_id"])
+    except client().exceptions.ExecutionAlreadyExists:
         execution = f"{machine.replace(':stateMachine:', ':execution:')}:{review['review_id']}"
         # The status is not under the history's key, what went in and came out is.
-        found = client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")
+        found = client().describe_execution(executionArn=execution, includedData="METADATA_ONLY")
         return found["status"] == "RUNNING"
     return True
 
@@ -68,11 +72,11 @@ def start_erasure(erasure: dict) -> None:
     while True:
         name = f"{erasure['erasure_id']}-{number}"
         try:
-            client.start_execution(stateMachineArn=machine, input=_dump(erasure), name=name)
+            client().start_execution(stateMachineArn=machine, input=_dump(erasure), name=name)
             return
-        except client.exceptions.ExecutionAlreadyExists:
+        except client().exceptions.ExecutionAlreadyExists:
             execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
-            found = client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")
+            found = client().describe_execution(executionArn=execution, includedData="METADATA_ONLY")
             if found["status"] == "RUNNING":
                 return
         number += 1
@@ -86,11 +90,11 @@ def resume_review(task_token: str, next: str) -> bool:
 def resume(task_token: str, output: dict) -> bool:
     """Answer a waiting task; False if nothing waits on the token any more."""
     try:
-        client.send_task_success(taskToken=task_token, output=_dump(output))
+        client().send_task_success(taskToken=task_token, output=_dump(output))
     except (
-        client.exceptions.TaskTimedOut,
-        client.exceptions.TaskDoesNotExist,
-        client.exceptions.InvalidToken,
+        client().exceptions.TaskTimedOut,
+        client().exceptions.TaskDoesNotExist,
+        client().exceptions.InvalidToken,
     ):
         return False
     return True

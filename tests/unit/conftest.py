@@ -357,7 +357,7 @@ def rules(deploy_policy, policy_document) -> Policy:
 @pytest.fixture
 def step_functions():
     """Step Functions, scripted: each test says what it answers."""
-    with Stubber(workflows.client) as stubber:
+    with Stubber(workflows.client()) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
