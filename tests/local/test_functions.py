@@ -141,7 +141,7 @@ def test_a_timeout_kills_the_worker(cloud, probe):
     assert error == "Unhandled"
     assert payload["errorType"] == "Sandbox.Timedout"
     assert payload["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 25
     assert pid not in cloud.functions.workers(PROBE)
     assert probe()[1] is None
 
