@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 _IDLE_SECONDS = 10
 logger = logging.getLogger(__name__)
@@ -159,7 +159,10 @@ class Loop:
         self._alive += 1
         try:
             job()
-        except Exception:
+        except GreenletExit:
+            pass
+        except BaseException:
+            # Whatever ends one of them, the loop is the others'.
             logger.exception("an execution's job failed")
         finally:
             self._alive -= 1
