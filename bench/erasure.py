@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
+sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
+
+from progress import until_done, written
 
 from bulwark.local import cloud as embedded
 
 CANARY = re.compile(r"cnry[0-9a-f]{16}")
-PATIENCE_SECONDS = 900
 READ_SAMPLE = 40
 
 
@@ -111,11 +112,8 @@ class Bench:
         }
 
     def until(self, done: Callable[[], bool], what: str) -> None:
-        started = time.monotonic()
-        while not done():
-            if time.monotonic() - started > PATIENCE_SECONDS:
-                raise RuntimeError(f"waited {PATIENCE_SECONDS} s for {what}")
-            time.sleep(1)
+        if not until_done(lambda: (done(), f"{written(self.cloud)} changes"), pause=1, tell=False):
+            raise RuntimeError(f"nothing changes any more, and waited for in vain: {what}")
 
     def call(self, function: str, groups: str, user: str, path: dict, body: Any = None) -> tuple[int, dict]:
         """A route's function, as API Gateway calls it for somebody who has signed in."""

@@ -14,10 +14,11 @@ from bulwark.local import cloud as embedded
 
 # How long nothing at all may change before a bench gives up.
 PATIENCE_SECONDS = 300
+CHANGES = ("BatchWrite", "Create", "Delete", "Put", "Send", "Start", "Transact", "Update")
 _busy: set[int] = set()
 
 
-def until_done(look: Callable[[], tuple[bool, str]], pause: float = 2) -> bool:
+def until_done(look: Callable[[], tuple[bool, str]], pause: float = 2, tell: bool = True) -> bool:
     """Look again and again until all is done; gives up, with False, when nothing changes any more.
 
     `look` tells whether all is done, and how far it is: any change of that is progress, however slow.
@@ -27,11 +28,17 @@ def until_done(look: Callable[[], tuple[bool, str]], pause: float = 2) -> bool:
         done, said = look()
         if said != last:
             last, since = said, time.monotonic()
-            print(said, file=sys.stderr, flush=True)
+            if tell:
+                print(said, file=sys.stderr, flush=True)
         if done:
             return True
         time.sleep(pause)
     return False
+
+
+def written(cloud: embedded.Cloud) -> int:
+    """How many calls have changed something: whoever only looks on adds nothing to it."""
+    return sum(count for (_, operation), count in cloud.calls.items() if operation.startswith(CHANGES))
 
 
 @contextlib.contextmanager

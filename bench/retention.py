@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
+sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
 
 from moto.dynamodb.models import dynamodb_backends
+from progress import until_done, written
 
 from bulwark.local import cloud as embedded
 from bulwark.local.clients import ACCOUNT, REGION
 
 SIZES = (1_000, 10_000, 100_000)
-PATIENCE_SECONDS = 1800
 # Shares of what is over, by store; objects have a day that is over in their name.
 SHARES = {"requests": 0.4, "reviews": 0.2, "cache": 0.1, "control": 0.2, "payloads": 0.1}
 TABLES = {
@@ -129,11 +129,13 @@ class Night:
         return self._states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
 
     def report(self, execution: str) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (now := self._states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-            if time.monotonic() > deadline:
-                raise RuntimeError("the night does not end")
-            time.sleep(0.05)
+        def look() -> tuple[bool, str]:
+            status = self._states.describe_execution(executionArn=execution)["status"]
+            return status != "RUNNING", f"{status}, {written(self._cloud)} changes"
+
+        if not until_done(look, pause=0.05, tell=False):
+            raise RuntimeError("the night does not end, and nothing changes any more")
+        now = self._states.describe_execution(executionArn=execution)
         if now["status"] != "SUCCEEDED":
             raise RuntimeError(f"{now['status']}: {now.get('error')}: {now.get('cause')}")
         return json.loads(now["output"])

@@ -94,7 +94,7 @@ def _run(cloud: Any, asked: list[Question], begun: float, tell: Callable, quiet:
         decisions, open_still = _review(target, held, labels, tell, quiet, LEFT_OPEN if stay else 0)
         unanswered = [str(one.detail.get("request_id")) for one in sent + spoilt if one.kind == "UNANSWERED"]
         due = _announcements_due(sent + spoilt, held, open_still)
-        _wait_until(lambda: len(announced) >= due, PATIENCE / 2)
+        _wait_for(lambda: len(announced), due)
         heard = announced.counts()
     stuck = unanswered + open_still
     if len(announced) < due:
@@ -171,7 +171,7 @@ def _review(
         tell("\nNothing was held for a person.")
         return {}, []
     people = [target.sign_in(role) for role in ("Reviewer", "SecondReviewer")]
-    _wait_until(lambda: len(list_reviews(people[0], len(keys))) >= len(keys), PATIENCE)
+    _wait_for(lambda: len(list_reviews(people[0], len(keys))), len(keys))
     if not quiet:
         show_queue(people[0], QUEUE_SHOWN)
         tell(f"The reviewer's desk is at {target.outputs['DeskUrl']}")
@@ -181,10 +181,10 @@ def _review(
     with render.Progress("Reviewing", len(wanted), quiet) as progress:
         reviewers.work_off(wanted.values(), PATIENCE, progress.count)
 
-    def ended() -> bool:
-        return all(record["status"] != "HELD" for record in read_records(target, wanted).values())
+    def ended() -> int:
+        return sum(record["status"] != "HELD" for record in read_records(target, wanted).values())
 
-    _wait_until(ended, PATIENCE)
+    _wait_for(ended, len(wanted))
     records = read_records(target, wanted)
     outcomes = [record["status"] for record in records.values()]
     told = ", ".join(f"{count} {name.lower()}" for name, count in sorted(reviewers.decisions.items()))
@@ -200,9 +200,12 @@ def _announcements_due(everything: list, held: list, open_still: list[str]) -> i
     return len(records) + len({one.record["request_key"] for one in held}) - len(open_still)
 
 
-def _wait_until(done: Callable[[], bool], patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while not done() and time.monotonic() < deadline:
+def _wait_for(count: Callable[[], int], due: int) -> None:
+    """Wait until so many are there, as long as more come."""
+    found, since = 0, time.monotonic()
+    while (now := count()) < due and time.monotonic() - since < PATIENCE:
+        if now != found:
+            found, since = now, time.monotonic()
         time.sleep(0.2)
 
 
