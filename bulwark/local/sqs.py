@@ -22,6 +22,7 @@ def install() -> None:
     """Bridge moto's SQS until the cloud stops."""
     require("moto.sqs.models:Queue.wait_for_messages", "moto.sqs.models:Message.visible")
     _stopping.clear()
+    replace("moto.sqs.models:SQSBackend.is_message_valid_based_on_retention_period", _is_kept)
     receive_now = replace("moto.sqs.models:SQSBackend.receive_message", lambda *_, **__: None)
     delete_now = replace("moto.sqs.models:SQSBackend.delete_message", lambda *_: None)
     send_now = replace("moto.sqs.models:SQSBackend.send_message", lambda *_, **__: None)
@@ -36,6 +37,11 @@ def stop(backend: SQSBackend) -> None:
     for queue in list(backend.queues.values()):
         with queue._messages_lock:
             queue._messages_lock.notify_all()
+
+
+def _is_kept(backend: SQSBackend, queue_name: str, message: Any) -> bool:
+    # moto asks for all attributes of the queue, counts of its messages among them, at each message.
+    return int(backend.get_queue(queue_name).message_retention_period) > time.time() - message.sent_timestamp / 1000
 
 
 def _receiving(receive_now: Any) -> Any:
