@@ -78,6 +78,8 @@ class Bulwark:
         target = {"Id": "seen", "Arn": arn["Attributes"]["QueueArn"]}
         events.put_targets(Rule="seen", EventBusName=bus, Targets=[target])
         self.seen: list[dict] = []
+        self.entered: set[str] = set()
+        """The states of inference that the machine's log has shown so far."""
         self._tokens: dict[str, str] = {}
 
     def send(self, use_case: str = "sure", source: str = "acme.app", **detail: Any) -> str:
@@ -211,7 +213,9 @@ class Bulwark:
         logs = self.cloud.client("logs")
         group = self.outputs["InferenceLogGroupName"]
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        return [json.loads(event["message"]) for page in pages for event in page["events"]]
+        lines = [json.loads(event["message"]) for page in pages for event in page["events"]]
+        self.entered |= {line["details"]["name"] for line in lines if line["type"].endswith("StateEntered")}
+        return lines
 
     def review_states(self, review_id: str) -> list[str]:
         """The states of human_review that a review's execution entered, once it has ended."""
