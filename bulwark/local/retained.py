@@ -26,8 +26,9 @@ from bulwark.local.moto_names import replace
 
 def install() -> None:
     """Bridge it until the cloud stops."""
-    # Another cloud, another file.
+    # Another cloud, another file; there is one before anybody's thread asks for it.
     _file.cache_clear()
+    _file()
     replace("moto.core.common_models:BaseModel.__new__", staticmethod(lambda cls, *_, **__: object.__new__(cls)))
     replace("moto.logs.models:LogEvent", _LogEvent)
     replace("moto.cloudwatch.models:MetricDatum", _MetricDatum)

@@ -68,6 +68,10 @@ def policy_for_tests() -> dict:
 class Bulwark:
     """What a test does with the running stack, in the words of its users."""
 
+    entered: set[str] = set()
+    entered_in_reviews: set[str] = set()
+    """The states that were seen so far, whichever cloud's: one may end between two files."""
+
     def __init__(self, cloud: embedded.Cloud) -> None:
         self.cloud, self.outputs = cloud, cloud.outputs
         self._queue = cloud.client("sqs").create_queue(QueueName=f"seen-{uuid.uuid4().hex[:8]}")["QueueUrl"]
@@ -78,8 +82,6 @@ class Bulwark:
         target = {"Id": "seen", "Arn": arn["Attributes"]["QueueArn"]}
         events.put_targets(Rule="seen", EventBusName=bus, Targets=[target])
         self.seen: list[dict] = []
-        self.entered: set[str] = set()
-        """The states of inference that the machine's log has shown so far."""
         self._tokens: dict[str, str] = {}
 
     def send(self, use_case: str = "sure", source: str = "acme.app", **detail: Any) -> str:
@@ -214,7 +216,7 @@ class Bulwark:
         group = self.outputs["InferenceLogGroupName"]
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         lines = [json.loads(event["message"]) for page in pages for event in page["events"]]
-        self.entered |= {line["details"]["name"] for line in lines if line["type"].endswith("StateEntered")}
+        Bulwark.entered |= {line["details"]["name"] for line in lines if line["type"].endswith("StateEntered")}
         return lines
 
     def review_states(self, review_id: str) -> list[str]:
@@ -227,7 +229,9 @@ class Bulwark:
             f"review {review_id} to end",
         )
         history = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-        return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+        names = [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+        Bulwark.entered_in_reviews |= set(names)
+        return names
 
     def invoke(self, function: str, payload: dict) -> Any:
         result, error = self.cloud.functions.invoke(function, payload)

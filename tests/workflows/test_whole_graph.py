@@ -30,4 +30,4 @@ def test_every_state_was_entered(bulwark):
         pytest.skip("only a part of the workflow tests ran")
 
     assert bulwark.entered >= states_of("inference")
-    assert entered_in_reviews(bulwark) >= states_of("human_review")
+    assert entered_in_reviews(bulwark) | bulwark.entered_in_reviews >= states_of("human_review")
