@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import moto.core  # noqa: F401 - it watches over clients that are made after it alone, and functions make theirs at import
 import pytest
@@ -36,20 +37,30 @@ TemplateLoader.add_multi_constructor("!", lambda loader, tag, node: getattr(load
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     shared = hasattr(config, "workerinput")
 
-    def rank(item: pytest.Item) -> tuple[int, bool]:
+    def rank(item: pytest.Item) -> int:
         kind = item.path.relative_to(ROOT / "tests").parts[0]
-        place = ORDER.index(kind) if kind in ORDER else len(ORDER)
         if shared and kind == "workflows":
             # Half of the work, and one piece: whoever takes it begins with it.
-            place = -1
-        # What asks which states the others have entered comes after them.
-        return place, item.path.name == "test_whole_graph.py"
+            return -1
+        return ORDER.index(kind) if kind in ORDER else len(ORDER)
 
     items.sort(key=rank)
-    for item in items:
-        # A process has one cloud, and which states were entered is asked of all workflow tests together.
-        path = item.path.relative_to(ROOT / "tests")
-        item.add_marker(pytest.mark.xdist_group("workflows" if path.parts[0] == "workflows" else path.as_posix()))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file is a piece of work, and the workflows are one.
+
+    They share one cloud, and which states were entered is asked of all of them together. Groups by mark would say it
+    too, but xdist 3.8 sets them on a name that pytest 9 no longer reads.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPiece(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "tests/workflows" if path.startswith("tests/workflows/") else path
+
+    return ByPiece(config, log)
 
 
 @pytest.fixture(scope="session")

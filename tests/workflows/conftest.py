@@ -68,10 +68,6 @@ def policy_for_tests() -> dict:
 class Bulwark:
     """What a test does with the running stack, in the words of its users."""
 
-    entered: set[str] = set()
-    entered_in_reviews: set[str] = set()
-    """The states that were seen so far, whichever cloud's: one may end between two files."""
-
     def __init__(self, cloud: embedded.Cloud) -> None:
         self.cloud, self.outputs = cloud, cloud.outputs
         self._queue = cloud.client("sqs").create_queue(QueueName=f"seen-{uuid.uuid4().hex[:8]}")["QueueUrl"]
@@ -215,9 +211,7 @@ class Bulwark:
         logs = self.cloud.client("logs")
         group = self.outputs["InferenceLogGroupName"]
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        lines = [json.loads(event["message"]) for page in pages for event in page["events"]]
-        Bulwark.entered |= {line["details"]["name"] for line in lines if line["type"].endswith("StateEntered")}
-        return lines
+        return [json.loads(event["message"]) for page in pages for event in page["events"]]
 
     def review_states(self, review_id: str) -> list[str]:
         """The states of human_review that a review's execution entered, once it has ended."""
@@ -229,9 +223,7 @@ class Bulwark:
             f"review {review_id} to end",
         )
         history = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-        names = [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
-        Bulwark.entered_in_reviews |= set(names)
-        return names
+        return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
 
     def invoke(self, function: str, payload: dict) -> Any:
         result, error = self.cloud.functions.invoke(function, payload)

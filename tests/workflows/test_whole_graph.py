@@ -28,6 +28,7 @@ def test_every_state_was_entered(bulwark):
     lines = bulwark.log()
     if sum(line["type"] == "ExecutionStarted" for line in lines) < WHOLE_RUN:
         pytest.skip("only a part of the workflow tests ran")
+    entered = {line["details"]["name"] for line in lines if line["type"].endswith("StateEntered")}
 
-    assert bulwark.entered >= states_of("inference")
-    assert entered_in_reviews(bulwark) | bulwark.entered_in_reviews >= states_of("human_review")
+    assert entered >= states_of("inference")
+    assert entered_in_reviews(bulwark) >= states_of("human_review")
