@@ -17,8 +17,7 @@ from typing import Protocol
 
 from bulwark.local.functions.specification import Function
 
-_HERE = Path(__file__).parent
-_LIFELINE, _ZYGOTE = ((_HERE / name).read_text() for name in ("lifeline.py", "zygote.py"))
+_ZYGOTE = (Path(__file__).parent / "zygote.py").read_text()
 # A template imports before its first worker is born.
 _BIRTH_SECONDS = 60
 
@@ -41,7 +40,7 @@ class StartedProcess:
 
     def __init__(self, python: str, function: Function, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
-            [python, "-c", _LIFELINE, function.handler],
+            [python, "-c", _ZYGOTE, function.handler],
             cwd=function.code,
             env=environment,
             stdin=subprocess.PIPE,

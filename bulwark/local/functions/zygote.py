@@ -1,4 +1,5 @@
-# Runs in a process of its own, of which all workers come: a start costs a fork in place of a second of imports.
+# Runs in a process of its own, of which all workers come: a start costs a fork in place of a second of imports. With a
+# handler in place of a socket it is a worker itself, and imports all by itself.
 #
 # The zygote has imported what every function imports. For each function it forks a template, which imports the
 # handler, in the function's environment, once; each worker is a fork of its function's template. Orders come over a
@@ -148,10 +149,17 @@ def main():
     os.write(descriptors[2], b"%d\n" % os.getpid())
     for descriptor in descriptors:
         os.close(descriptor)
+    work(function["handler"])
+
+
+def work(handler):
     threading.Thread(target=end_with_the_cloud, daemon=True).start()
     from awslambdaric.__main__ import main as serve
 
-    serve(["awslambdaric", function["handler"]])
+    serve(["awslambdaric", handler])
 
 
-main()
+if sys.argv[1].isdigit():
+    main()
+else:
+    work(sys.argv[1])

@@ -45,9 +45,6 @@ class Signal:
     # As moto's callbacks call it.
     set = give
 
-    def is_set(self) -> bool:
-        return self.given
-
 
 class _Blocking:
     """How a thread waits."""
