@@ -38,6 +38,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "bench")]
 
+from progress import last_line
 from soak import Announcements, policy
 
 from bulwark.local import cloud as embedded
@@ -332,9 +333,8 @@ def ratio_to(old: Path, rounds: int) -> float:
     """This checkout's own CPU as a multiple of another's: the median over TURNS pairs of runs."""
 
     def own_ms(checkout: Path) -> float:
-        bench = [sys.executable, checkout / "bench/overhead.py", "--requests", "1", "--mix", "10"]
-        run = subprocess.run([*bench, "--rounds", str(rounds)], capture_output=True, text=True, check=True)
-        return json.loads(run.stdout.splitlines()[-1])["own_cpu_ms"]
+        arguments = ["--requests", "1", "--mix", "10", "--rounds", str(rounds)]
+        return last_line(checkout, "overhead.py", *arguments, check=True)["own_cpu_ms"]
 
     ratios = []
     for turn in range(TURNS):

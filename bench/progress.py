@@ -91,9 +91,8 @@ def _letters(cloud: embedded.Cloud) -> list[str]:
     return bodies
 
 
-def of_other(checkout: Path, bench: str, *arguments: str) -> dict:
-    """The last line of a bench of another checkout, run with its own environment."""
-    python = checkout / ".venv/bin/python"
-    command = [str(python if python.exists() else sys.executable), f"bench/{bench}", *arguments]
-    done = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True)
+def last_line(checkout: Path, bench: str, *arguments: str, check: bool = False) -> dict:
+    """The last line of a bench of some checkout, run with this interpreter."""
+    command = [sys.executable, str(checkout / "bench" / bench), *arguments]
+    done = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=check)
     return json.loads(done.stdout.splitlines()[-1])

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
-from progress import beside, cpu_seconds, fates, of_other, until_done
+from progress import beside, cpu_seconds, fates, last_line, until_done
 
 from bulwark.local import cloud as embedded
 
@@ -129,7 +129,7 @@ def main() -> int:
         arguments = [
             f"--{name}={getattr(options, name.replace('-', '_'))}" for name in ("requests", "seed", "kill-every")
         ]
-        other = of_other(options.old, "soak.py", *arguments)
+        other = last_line(options.old, "soak.py", *arguments)
         result["cpu_ratio_to"] = round(result["cpu_ms_per_request"] / other["cpu_ms_per_request"], 3)
         result["cpu_ms_per_request_of_old"] = other["cpu_ms_per_request"]
     print(json.dumps(result))
