@@ -32,10 +32,7 @@ def install() -> None:
     replace("moto.core.responses:method_names_from_class", lru_cache(responses.method_names_from_class))
     replace("moto.core.base_backend:BaseBackend.urls", property(lambda self: _addresses(type(self), self)))
     # Every user pool signs with the one key that moto brings, which takes a while to be read.
-    replace(
-        "moto.cognitoidp.models:jwk",
-        SimpleNamespace(RSAKey=SimpleNamespace(import_key=lambda key: _read_key(json.dumps(key)))),
-    )
+    replace("moto.cognitoidp.models:jwk", SimpleNamespace(RSAKey=SimpleNamespace(import_key=_imported_key)))
     # moto asks by service, for which botocore reads the service's whole description, EC2's three times.
     replace("botocore.session:Session.get_available_regions", _regions)
     replace("botocore.loaders:Loader.list_available_services", _services)

@@ -69,6 +69,17 @@ def test_a_worker_starts_by_itself_when_its_template_has_died(cloud, probe):
     assert parent(answer["pid"]) != os.getpid()
 
 
+def test_another_zygote_takes_the_place_of_one_that_died(cloud):
+    def started_from() -> int:
+        cloud.functions.kill_workers("CollectorFunction", 10)
+        cloud.functions.warm("CollectorFunction")
+        return parent(cloud.functions.workers("CollectorFunction")[0])
+
+    zygote = parent(started_from())
+    os.killpg(zygote, signal.SIGKILL)
+    eventually(lambda: started_from() not in (os.getpid(), zygote) and parent(started_from()) != zygote)
+
+
 def test_what_a_forked_worker_draws_at_random_is_its_own(cloud, probe):
     drawn = []
     for _ in range(3):

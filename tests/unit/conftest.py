@@ -1,9 +1,9 @@
 """Runs handlers and adapters in this process against moto, with the template's own tables."""
 
+import functools
 import json
 import math
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -143,8 +143,8 @@ def table(aws, template) -> Callable[[str], Any]:
 
 
 # boto3 makes a class of its own for each.
-_table = cache(dynamodb.Table)
-_bucket = cache(s3.Bucket)
+_table = functools.cache(dynamodb.Table)
+_bucket = functools.cache(s3.Bucket)
 
 
 @pytest.fixture

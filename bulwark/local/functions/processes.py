@@ -70,6 +70,7 @@ class ForkedProcess:
         self._told, telling = os.pipe()
         self._text = b""
         self._status: int | None = None
+        self._reading = threading.Lock()
         try:
             order = json.dumps({"environment": environment}).encode()
             socket.send_fds(template, [order], [reading, writing, telling])
@@ -86,9 +87,10 @@ class ForkedProcess:
         self.pid = born
 
     def wait(self, seconds: float | None = None) -> int | None:
-        if self._status is None:
-            self._status = self._line(seconds)
-        return self._status
+        with self._reading:
+            if self._status is None:
+                self._status = self._line(seconds)
+            return self._status
 
     def close(self) -> None:
         for descriptor in (self._lifeline, self.output, self._told):
@@ -135,13 +137,8 @@ class Zygotes:
             self._stopped = True
             zygotes, templates = list(self._zygotes.values()), list(self._templates.values())
             self._zygotes, self._templates = {}, {}
-        for process, orders in zygotes:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait()
-            orders.close()
+        for zygote in zygotes:
+            _end(*zygote)
         for _, orders in templates:
             orders.close()
 
@@ -168,6 +165,9 @@ class Zygotes:
                 socket.send_fds(zygote, [json.dumps(order).encode()], [theirs.fileno(), telling])
             except OSError:
                 ours.close()
+                # The zygote has died; who comes next has another one.
+                if dead := self._zygotes.pop(environment["PYTHONPATH"], None):
+                    _end(*dead)
                 raise
             finally:
                 theirs.close()
@@ -194,3 +194,13 @@ class Zygotes:
             theirs.close()
             self._zygotes[path] = process, ours
         return self._zygotes[path][1]
+
+
+def _end(zygote: subprocess.Popen, orders: socket.socket) -> None:
+    """End a zygote and its templates, which are of its group."""
+    try:
+        os.killpg(zygote.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    zygote.wait()
+    orders.close()

@@ -114,6 +114,9 @@ class Worker:
 
     def shoot(self) -> None:
         """End the process from another thread; whoever drives the worker finds out."""
+        if self._process.wait(0) is not None:
+            # Its id may be another's by now.
+            return
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
