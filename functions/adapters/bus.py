@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+from functools import cache
+from typing import Any
 
 import boto3
 
@@ -15,7 +17,11 @@ MAX_BYTES = 1_000_000
 ENVELOPE_BYTES = 512
 SOURCE = "bulwark"
 
-client = boto3.client("events")
+
+@cache
+def client() -> Any:
+    """The client of EventBridge, made for the first event: most who may announce something seldom do."""
+    return boto3.client("events")
 
 
 def entry(detail_type: str, detail: dict) -> dict:
@@ -62,5 +68,5 @@ def fits(detail: dict) -> bool:
 
 
 def _put(entries: list[dict]) -> list[str | None]:
-    result = client.put_events(Entries=entries)
+    result = client().put_events(Entries=entries)
     return [entry.get("ErrorCode") for entry in result["Entries"]]

@@ -11,6 +11,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from adapters.sealing import SubjectKey
+from domain.errors import PayloadGone
 
 # An item is written and read whole at a unit per KiB; from some 32 KiB on, which is what this much is once sealed, an
 # object is cheaper.
@@ -25,10 +26,6 @@ MOST_LISTED = MOST_DELETED = 1000
 
 class NotDeleted(Exception):
     """S3 kept objects that were to go; they are tried again."""
-
-
-class PayloadGone(Exception):
-    """The object a record refers to is not there, and no later try will find it."""
 
 
 @cache

@@ -6,8 +6,8 @@ from adapters import modes_table, policy
 from adapters.api.http import answers, respond
 from adapters.incidents import incidents_table
 from adapters.incidents.incident_view import summary_of, use_cases_of
-from adapters.reviews.review_queues import places_of
 from domain.api.callers import Caller
+from domain.api.places import places_of
 
 logger = Logger()
 

@@ -4,8 +4,9 @@ from aws_lambda_powertools import Logger
 
 from adapters import policy
 from adapters.api.http import answers, respond
-from adapters.reviews import loads_table, review_queues
+from adapters.reviews import loads_table
 from domain.api.callers import Caller
+from domain.api.places import places_of
 
 _SHOWN = "tenant use_case waiting oldest_at next_due_at drain_seconds sla_seconds gives".split()
 
@@ -16,7 +17,7 @@ logger = Logger()
 @answers
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads", "operators")
-    loads = loads_table.read(review_queues.places_of(policy.current(), caller))
+    loads = loads_table.read(places_of(policy.current(), caller))
     queues = [
         {name: load[name] for name in _SHOWN if load[name] is not None}
         | {"state": "BREACHING" if load["breaching"] else "OK"}

@@ -7,8 +7,9 @@ from aws_lambda_powertools import Logger
 from adapters import policy
 from adapters.api.http import answers, respond
 from adapters.clock import iso, now
-from adapters.reviews import quality_table, review_queues
+from adapters.reviews import quality_table
 from domain.api.callers import Caller
+from domain.api.places import places_of
 from domain.requests import invalid
 from domain.reviews.review_quality import month_of, person_key, report_on, reviewers_of
 
@@ -22,7 +23,7 @@ logger = Logger()
 def handler(event: dict, caller: Caller) -> dict:
     caller.require("reviewers", "leads", "operators")
     month = _month(event)
-    counters = quality_table.read(review_queues.places_of(policy.current(), caller), month)
+    counters = quality_table.read(places_of(policy.current(), caller), month)
     use_cases, reviewers = _use_cases(counters, caller), _reviewers(counters, caller)
     return respond(200, {"month": month, "use_cases": use_cases, "reviewers": reviewers})
 

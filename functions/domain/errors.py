@@ -21,6 +21,10 @@ class SubjectErased(Exception):
     """The key that a text was sealed under is gone, and the text with it."""
 
 
+class PayloadGone(Exception):
+    """The object a record refers to is not there, and no later try will find it."""
+
+
 class HoldChanged(Exception):
     """A legal hold was set, or began to be lifted, while its records were gone through; do it again as it is now."""
 

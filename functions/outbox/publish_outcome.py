@@ -9,10 +9,9 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from adapters import bus, dead_letters, measurements, payloads, requests_table, subject_keys
 from adapters.inference import answers_table
-from adapters.payloads import PayloadGone
 from adapters.schemas import SchemaViolated
 from adapters.sealing import SubjectKey
-from domain.errors import SubjectErased
+from domain.errors import PayloadGone, SubjectErased
 from domain.incidents.measures import measures_of
 from domain.outcomes import ANNOUNCED, DETAIL_TYPES, announcement_of
 from domain.requests import Reason, Status

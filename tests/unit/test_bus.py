@@ -41,7 +41,7 @@ def test_large_answers_do_not_share_a_call(bus, sample):
 
 
 def test_each_refusal_is_told_apart(sample):
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         entries = [{"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}]
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": entries})
 
@@ -52,7 +52,7 @@ def test_what_has_to_be_told_is_told_or_raises(bus, sample):
     announce("SubjectErased", sample("SubjectErased"))
     assert [event["detail-type"] for event in bus()] == ["SubjectErased"]
 
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]})
         with pytest.raises(RuntimeError, match="did not take SubjectErased: InternalFailure"):
             announce("SubjectErased", sample("SubjectErased"))

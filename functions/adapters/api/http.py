@@ -10,9 +10,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters.payloads import PayloadGone
 from domain.api.callers import Caller, Forbidden
-from domain.errors import SubjectClosed, SubjectErased
+from domain.errors import PayloadGone, SubjectClosed, SubjectErased
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
 DEFAULT_LIMIT, MAX_LIMIT = 25, 100

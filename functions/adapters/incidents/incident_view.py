@@ -5,8 +5,8 @@ from adapters.api.http import Refused
 from adapters.clock import iso
 from adapters.incidents import incidents_table
 from adapters.incidents.incidents_table import Case
-from adapters.reviews.review_queues import places_of
 from domain.api.callers import Caller
+from domain.api.places import places_of
 from domain.incidents.incidents import Incident
 from domain.policy import SYSTEM
 

@@ -7,21 +7,11 @@ from adapters.clock import iso
 from adapters.paging import merged_page
 from adapters.reviews import reviews_table
 from domain.api.callers import Caller
+from domain.api.places import places_of
 from domain.policy import Policy
 from domain.reviews.claims import is_claimed, may_take
 from domain.reviews.review import Tier
 from domain.reviews.tiers import queue_name
-
-
-def places_of(rules: Policy, caller: Caller) -> list[tuple[str, str]]:
-    """The tenants and use cases that the caller works for."""
-    return [
-        (tenant, use_case)
-        for tenant in caller.tenants
-        if tenant in rules.tenants
-        for use_case in sorted(rules.tenants[tenant].use_cases)
-        if caller.sees(tenant, use_case)
-    ]
 
 
 def page(

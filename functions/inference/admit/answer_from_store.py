@@ -4,8 +4,7 @@ from aws_lambda_powertools import Logger
 
 from adapters import payloads, requests_table, subject_keys
 from adapters.inference import answers_table
-from adapters.payloads import PayloadGone
-from domain.errors import SubjectErased
+from domain.errors import PayloadGone, SubjectErased
 from domain.inference.answers import answer_key
 from domain.modes import Mode, refusal_in
 from domain.requests import Status

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from adapters.api.http import Refused, answers, body_of, limit_of, position_of, respond
-from adapters.payloads import PayloadGone
 from domain.api.callers import Forbidden
+from domain.errors import PayloadGone
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
 CLAIMS = {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": "u", "cognito:groups": "[callers]"}}}}}

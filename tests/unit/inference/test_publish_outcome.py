@@ -124,7 +124,7 @@ def test_a_bad_record_holds_back_nobody(publish, dead_letters, bad):
 
 
 def test_a_refusal_of_the_bus_comes_again_from_the_first_one(stores, dead_letters, context):
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         entries = [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}, {"ErrorCode": "InternalFailure"}]
         stubber.add_response("put_events", {"FailedEntryCount": 2, "Entries": entries})
         records = [change(record(number), number=number) for number in (1, 2, 3)]
@@ -164,15 +164,15 @@ def test_an_erased_subject_s_outcome_is_announced_without_the_answer(publish, ke
 def test_an_answer_too_large_for_an_event_is_left_to_be_fetched(stores, context):
     stored = record(deliver="event", answer=None, **sealed("answer", "acme#r-1", "x" * 1_000_000))
     sent: list[dict] = []
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
-        bus_adapter.client.meta.events.register(
+        bus_adapter.client().meta.events.register(
             "provide-client-params.events.PutEvents",
             lambda params, **_: sent.extend(params["Entries"]),
             "sent",
         )
         publish_outcome.handler({"Records": [change(stored)]}, context)
-    bus_adapter.client.meta.events.unregister("provide-client-params.events.PutEvents", unique_id="sent")
+    bus_adapter.client().meta.events.unregister("provide-client-params.events.PutEvents", unique_id="sent")
 
     assert "answer" not in json.loads(sent[0]["Detail"])
 
@@ -308,7 +308,7 @@ def test_what_an_erasure_ended_is_announced_and_not_measured(publish, capsys, ol
 
 
 def test_what_is_announced_again_or_not_at_all_is_not_measured(stores, dead_letters, context, capsys):
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure"}]
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": entries})
         records = [record(1), record(2), record(3, cost_usd=decimal(-1.0))]
@@ -427,7 +427,7 @@ def test_what_the_table_does_not_take_is_left(publish, cache):
 
 
 def test_an_answer_that_was_not_announced_is_not_kept_yet(stores, cache, dead_letters, context):
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure"}]
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": entries})
         records = [change(record(n, answer_key=f"acme#{n}", expires_at=1), number=n) for n in (1, 2)]

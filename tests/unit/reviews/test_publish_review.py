@@ -176,7 +176,7 @@ def test_a_bad_review_holds_back_nobody(publish, open_review, dead_letters, bad)
 
 def test_a_refusal_of_the_bus_comes_again_from_the_first_one(open_review, dead_letters, context):
     records = [change(open_review(f"r-{number}"), number=number) for number in (1, 2, 3)]
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         entries = [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}, {"ErrorCode": "InternalFailure"}]
         stubber.add_response("put_events", {"FailedEntryCount": 2, "Entries": entries})
 

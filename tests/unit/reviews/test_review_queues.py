@@ -9,6 +9,7 @@ from people import claim, lead, reviewer
 from adapters.clock import iso
 from adapters.reviews import review_queues, reviews_table
 from domain.api.callers import Caller
+from domain.api.places import places_of
 from domain.reviews.claims import is_claimed, may_take
 
 NOW = 1_800_000_000.0
@@ -88,7 +89,7 @@ def test_the_pages_are_what_one_would_pick_by_hand(rules, many, limit):
 
 
 def test_a_use_case_the_policy_does_not_open_to_a_tenant_has_no_queue(rules):
-    assert review_queues.places_of(rules, reviewer("me", "tenant-globex", "tenant-initech")) == [
+    assert places_of(rules, reviewer("me", "tenant-globex", "tenant-initech")) == [
         ("acme", "general_question"),
         ("acme", "policy_advice"),
         ("acme", "product_support"),

@@ -216,7 +216,7 @@ def test_a_change_that_was_kept_and_not_noted_as_told_is_told_under_the_same_id(
 
 def test_a_bus_that_refuses_is_asked_again_and_the_mode_holds_meanwhile(watch, waiting, bus):
     waiting()
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]})
         assert watch(SLA) == {"failed": 1}
     assert held_mode()["mode"] == "ask_less"
@@ -227,7 +227,7 @@ def test_a_bus_that_refuses_is_asked_again_and_the_mode_holds_meanwhile(watch, w
 
 def test_a_change_back_before_it_was_told_is_another_change(watch, waiting, bus):
     review = waiting()
-    with Stubber(bus_adapter.client) as stubber:
+    with Stubber(bus_adapter.client()) as stubber:
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]})
         watch(SLA)
     judge(review["review_id"], reviewer(), "APPROVE", NOW)

@@ -196,7 +196,8 @@ def law(bulwark, monkeypatch):
     for module in (dynamodb, root_key, subject_keys, erasures_table):
         monkeypatch.setattr(module, "client", client)
     monkeypatch.setattr(root_key, "kms", boto3.client("kms", **where))
-    monkeypatch.setattr(workflows, "client", boto3.client("stepfunctions", **where))
+    machines = boto3.client("stepfunctions", **where)
+    monkeypatch.setattr(workflows, "client", lambda: machines)
     monkeypatch.setenv("KEYS_TABLE", bulwark.outputs["KeysTable"])
     monkeypatch.setenv("CONTROL_TABLE", bulwark.outputs["ControlTable"])
     monkeypatch.setenv("SUBJECTS_KEY", bulwark.cloud.stack.resources["SubjectsKey"].attributes["Arn"])

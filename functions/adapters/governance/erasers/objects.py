@@ -8,7 +8,8 @@ from adapters.governance.erasers import traces
 from adapters.governance.erasers.cases import Case, Hurry, Progress
 from adapters.governance.erasers.references import EVENTS, can_be_key, objects_of
 from adapters.governance.erasers.walks import PAGE, through_requests
-from adapters.payloads import NotDeleted, PayloadGone
+from adapters.payloads import NotDeleted
+from domain.errors import PayloadGone
 from domain.governance.erasures import names
 from domain.requests import Status, canonical, request_key
 

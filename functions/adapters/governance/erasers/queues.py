@@ -5,6 +5,8 @@ import os
 import random
 import re
 import time
+from functools import cache
+from typing import Any
 
 import boto3
 
@@ -14,8 +16,7 @@ from adapters.governance import erasures_table
 from adapters.governance.erasers import objects
 from adapters.governance.erasers.cases import Case, Hurry, Progress
 from adapters.governance.erasers.references import can_be_key
-from adapters.payloads import PayloadGone
-from domain.errors import SubjectClosed
+from domain.errors import PayloadGone, SubjectClosed
 from domain.governance.erasures import event_of, names
 
 # While a queue is searched, what was looked at is hidden for so long; it is shown again at once when all is seen.
@@ -28,7 +29,11 @@ TURN_SECONDS = 20
 # What makes an id another one where it stands beside it.
 _OF_AN_ID = r"[\w.:@+-]"
 
-sqs = boto3.client("sqs")
+
+@cache
+def client() -> Any:
+    """The client of SQS, made for the first queue: of those who erase, few come to one."""
+    return boto3.client("sqs")
 
 
 def erase_undelivered(case: Case, position: str | None, hurry: Hurry) -> Progress:
@@ -58,14 +63,15 @@ def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
     kept, count, seen_all = [], 0, False
     try:
         while not hurry():
-            received = sqs.receive_message(
+            answer = client().receive_message(
                 QueueUrl=queue,
                 MaxNumberOfMessages=10,
                 VisibilityTimeout=HIDDEN_SECONDS,
                 WaitTimeSeconds=LONG_POLL_SECONDS,
                 MessageSystemAttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["reason"],
-            ).get("Messages", [])
+            )
+            received = answer.get("Messages", [])
             if not received:
                 seen_all = True
                 break
@@ -75,7 +81,7 @@ def _through(queue: str, case: Case, hurry: Hurry, deletes: bool) -> Progress:
                     continue
                 count += 1
                 if deletes:
-                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                    client().delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
                 else:
                     kept.append(message["ReceiptHandle"])
         if seen_all and _hidden(queue) > len(kept):
@@ -99,7 +105,7 @@ def _take_turn(name: str, case: Case, hurry: Hurry) -> bool:
 
 def _hidden(queue: str) -> int:
     name = "ApproximateNumberOfMessagesNotVisible"
-    return int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
+    return int(client().get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
 
 
 def _show(queue: str, handles: list[str]) -> None:
@@ -108,7 +114,7 @@ def _show(queue: str, handles: list[str]) -> None:
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
             for number, handle in enumerate(handles[start : start + 10])
         ]
-        sqs.change_message_visibility_batch(QueueUrl=queue, Entries=entries)
+        client().change_message_visibility_batch(QueueUrl=queue, Entries=entries)
 
 
 def _is_held_back(case: Case, message: dict) -> bool:
