@@ -5,14 +5,30 @@ import re
 import time
 from decimal import Decimal
 from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
 
 import boto3
+from boto3.dynamodb.transform import DynamoDBHighLevelResource
 from boto3.dynamodb.types import TypeDeserializer
 
 from domain.errors import TableContended
 
-# The resource's own client takes and gives Python values instead of typed attributes.
-client = boto3.resource("dynamodb").meta.client
+
+class _OfClient:
+    def __init__(self, client: Any):
+        self.meta = SimpleNamespace(client=client)
+
+
+class _PythonValues(DynamoDBHighLevelResource, _OfClient):
+    """Has a client take and give Python values instead of typed attributes, as the resource's own client does.
+
+    Making the whole resource costs a twentieth of a cold start.
+    """
+
+
+client = boto3.client("dynamodb")
+_PythonValues(client)
 
 CONTENDED = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 ATTEMPTS = 4
