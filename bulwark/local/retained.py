@@ -12,10 +12,14 @@ import pickle
 import sys
 import tempfile
 import threading
-from datetime import datetime
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import moto
 from botocore.loaders import JSONFileLoader
 from moto.cloudwatch.models import Dimension, MetricDatumBase
 from moto.core.utils import utcnow
@@ -31,11 +35,27 @@ def install() -> None:
     _file()
     replace("moto.core.common_models:BaseModel.__new__", staticmethod(lambda cls, *_, **__: object.__new__(cls)))
     replace("moto.logs.models:LogEvent", _LogEvent)
+    _also("moto.logs.models:LogStream.__init__", lambda stream: setattr(stream, "events", _LogEvents()))
     replace("moto.cloudwatch.models:MetricDatum", _MetricDatum)
+    _also("moto.cloudwatch.models:CloudWatchBackend.__init__", lambda it: setattr(it, "metric_data", _MetricData()))
     # A botocore session, and moto has several, reads the description of a service by itself, half of it prose.
     replace("botocore.loaders:JSONFileLoader.load_file", _load_file)
     if "moto.ec2" not in sys.modules:
         _import_ec2()
+
+
+def _also(target: str, then: Callable[[Any], None]) -> None:
+    """Have something done to whatever moto has made."""
+
+    def make(self: Any, *arguments: Any, **options: Any) -> None:
+        by_moto(self, *arguments, **options)
+        then(self)
+
+    by_moto = replace(target, make)
+
+
+_LENGTH_BITS = 24
+_LONGEST = (1 << _LENGTH_BITS) - 1
 
 
 class _File:
@@ -46,16 +66,16 @@ class _File:
         self._lock = threading.Lock()
         self._end = 0
 
-    def put(self, piece: bytes) -> tuple[int, int]:
+    def put(self, piece: bytes) -> int:
+        """Gives the place, as one number: where it begins, and its length."""
         with self._lock:
-            place = self._end, len(piece)
-            os.pwrite(self._file.fileno(), piece, self._end)
+            start = self._end
+            os.pwrite(self._file.fileno(), piece, start)
             self._end += len(piece)
-            return place
+            return start << _LENGTH_BITS | len(piece)
 
-    def get(self, place: tuple[int, int]) -> bytes:
-        start, length = place
-        return os.pread(self._file.fileno(), length, start)
+    def get(self, place: int) -> bytes:
+        return os.pread(self._file.fileno(), place & _LONGEST, place >> _LENGTH_BITS)
 
 
 @lru_cache(maxsize=1)
@@ -93,6 +113,26 @@ class _LogEvent:
     to_response_dict = LogEvent.to_response_dict
 
 
+class _LogEvents:
+    """A stream's lines, as a list has them, of which each is but four numbers."""
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+
+    def __iadd__(self, events: list[_LogEvent]) -> "_LogEvents":
+        for event in events:
+            self._numbers.extend((event._place, event.event_id, event.ingestion_time, event.timestamp))
+        return self
+
+    def __len__(self) -> int:
+        return len(self._numbers) // len(_LogEvent.__slots__)
+
+    def __iter__(self) -> Iterator[_LogEvent]:
+        numbers = iter(self._numbers[:])
+        for values in zip(*[numbers] * len(_LogEvent.__slots__), strict=True):
+            yield _with_slots(_LogEvent, values)
+
+
 class _MetricDatum:
     __slots__ = ("dimensions", "name", "namespace", "timestamp", "unit", "value")
 
@@ -105,11 +145,56 @@ class _MetricDatum:
         timestamp: datetime | None,
         unit: Any = None,
     ) -> None:
-        self.namespace, self.name, self.unit = sys.intern(namespace), sys.intern(name), unit
+        self.namespace, self.name, self.unit = namespace, name, unit
         self.dimensions = _dimensions(tuple((each["Name"], each["Value"]) for each in dimensions))
         self.timestamp, self.value = timestamp or utcnow(), value
 
     filter = MetricDatumBase.filter
+
+
+class _MetricData:
+    """What was measured, as a list has it, of which each value is but three numbers beside what its metric is."""
+
+    def __init__(self) -> None:
+        self._metrics: list[tuple[Any, ...]] = []
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._of, self._at, self._values = array("I"), array("d"), array("d")
+        self._aggregated: list[MetricDatumBase] = []
+
+    def append(self, datum: Any) -> None:
+        if not isinstance(datum, _MetricDatum):
+            self._aggregated.append(datum)
+            return
+        zone = datum.timestamp.tzinfo
+        metric = datum.namespace, datum.name, id(datum.dimensions), datum.unit, zone
+        if metric not in self._numbers:
+            self._numbers[metric] = len(self._metrics)
+            self._metrics.append((datum.namespace, datum.name, datum.dimensions, datum.unit, zone))
+        at = datum.timestamp if zone else datum.timestamp.replace(tzinfo=UTC)
+        self._at.append(at.timestamp())
+        self._values.append(datum.value)
+        self._of.append(self._numbers[metric])
+
+    def __len__(self) -> int:
+        return len(self._of) + len(self._aggregated)
+
+    def __iter__(self) -> Iterator[Any]:
+        # Whoever appends meanwhile appends the number of the metric last.
+        for number, at, value in zip(self._of[:], self._at[:], self._values[:], strict=False):
+            namespace, name, dimensions, unit, zone = self._metrics[number]
+            moment = datetime.fromtimestamp(at, zone or UTC).replace(tzinfo=zone)
+            yield _with_slots(_MetricDatum, (dimensions, name, namespace, moment, unit, value))
+        yield from list(self._aggregated)
+
+    def __add__(self, more: list[Any]) -> list[Any]:
+        return [*self, *more]
+
+
+def _with_slots(kind: type, values: Iterable[Any]) -> Any:
+    made = object.__new__(kind)
+    for name, value in zip(kind.__slots__, values, strict=True):
+        setattr(made, name, value)
+    return made
 
 
 @lru_cache(maxsize=4096)
@@ -119,16 +204,19 @@ def _dimensions(pairs: tuple[tuple[str, str], ...]) -> list[Dimension]:
 
 _read = JSONFileLoader.load_file
 _descriptions: dict[str, Any] = {}
+# To these moto's loader adds something of its own, in place, of which nobody else should know.
+_ADDED_TO = {path.parents[1].name for path in Path(moto.__file__).parent.glob("*/*/*.moto-extras.json*")}
 
 
 def _load_file(self: JSONFileLoader, file_path: str) -> Any:
-    if file_path not in _descriptions:
-        description = _read(self, file_path)
-        if description is None:
-            return None
+    if file_path in _descriptions:
+        return _descriptions[file_path]
+    description = _read(self, file_path)
+    if description is not None:
         _without_prose(description)
-        _descriptions[file_path] = description
-    return _descriptions[file_path]
+        if Path(file_path).parts[-3] not in _ADDED_TO:
+            _descriptions[file_path] = description
+    return description
 
 
 def _without_prose(value: Any) -> None:

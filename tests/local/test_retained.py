@@ -3,7 +3,11 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import botocore.session
 import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 from small_cloud import start_small
 
 WORDS = ["plain", "grüße 🎉", '{"a": "' + "x" * 10_000 + '"}', "line\nline", " "]
@@ -71,3 +75,56 @@ def test_a_stream_shows_both_images(cloud):
     assert first["dynamodb"]["NewImage"]["deep"]["M"]["list"] == deep["M"]["list"]
     assert second["dynamodb"]["OldImage"]["deep"] == first["dynamodb"]["NewImage"]["deep"]
     assert "deep" not in second["dynamodb"]["NewImage"]
+
+
+def test_what_moto_adds_to_a_description_is_its_own(cloud):
+    queues = cloud.client("sqs")
+    with pytest.raises(ClientError, match="QueueDoesNotExist|NonExistentQueue"):
+        queues.get_queue_url(QueueName="nobody's")
+
+    session = botocore.session.get_session()
+    shapes = session.get_service_model("sqs").error_shapes
+    assert "QueueDoesNotExist" in {shape.error_code for shape in shapes}
+
+
+ANYTHING = st.recursive(
+    st.one_of(
+        st.text(max_size=5).map(lambda text: {"S": text}),
+        st.integers(-(10**20), 10**20).map(lambda number: {"N": str(number)}),
+        st.booleans().map(lambda value: {"BOOL": value}),
+        st.just({"NULL": True}),
+        st.binary(min_size=1, max_size=5).map(lambda value: {"B": value}),
+        st.sets(st.text(min_size=1, max_size=3), min_size=1, max_size=3).map(lambda texts: {"SS": sorted(texts)}),
+        st.sets(st.integers(0, 99), min_size=1, max_size=3).map(lambda some: {"NS": [str(one) for one in some]}),
+    ),
+    lambda values: st.one_of(
+        st.lists(values, max_size=3).map(lambda several: {"L": several}),
+        st.dictionaries(st.text(min_size=1, max_size=3), values, max_size=3).map(lambda several: {"M": several}),
+    ),
+    max_leaves=8,
+)
+
+
+@given(attributes=st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), ANYTHING), more=ANYTHING)
+def test_an_item_at_rest_is_read_and_changed_as_it_was_written(cloud, attributes, more):
+    dynamodb, table = cloud.client("dynamodb"), cloud.stack.physical_id("Watched")
+    key = {"id": {"S": "rests"}}
+
+    def stored() -> dict:
+        return dynamodb.get_item(TableName=table, Key=key)["Item"]
+
+    dynamodb.put_item(TableName=table, Item=key | attributes)
+    assert stored() == key | attributes
+    update = {"UpdateExpression": "SET #n = :v", "ExpressionAttributeNames": {"#n": "a"}}
+    dynamodb.update_item(TableName=table, Key=key, ExpressionAttributeValues={":v": more}, **update)
+    assert stored() == key | attributes | {"a": more}
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        dynamodb.update_item(
+            TableName=table,
+            Key=key,
+            ConditionExpression="attribute_not_exists(id)",
+            ExpressionAttributeValues={":v": {"S": "lost"}},
+            **update,
+        )
+    assert stored() == key | attributes | {"a": more}
+    assert stored() in dynamodb.scan(TableName=table)["Items"]

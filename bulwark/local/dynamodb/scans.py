@@ -1,7 +1,7 @@
 """Gap of moto 5.2: each page of a Scan sorts the whole table and copies what it reads before it filters.
 
 Bridged for tables with a hash key alone: a Scan, or a segment of one, reads keys in the order of their hashes, in pages
-of 1 MB, and copies what its filter lets through. A start key whose item is gone leads on to what comes behind it. A
+of 1 MB. A start key whose item is gone leads on to what comes behind it. A
 Scan of an index or of the old kind (ScanFilter) stays moto's. moto has closed the gap when Table.scan no longer calls
 all_items.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html
@@ -63,16 +63,16 @@ def _page(asked: SimpleNamespace) -> Page:
     kept: list[Item] = []
     size, scanned, last = 0, 0, None
     for _, key in places[low:high]:
-        item = table.items.get(key)
-        if item is None:
+        if key not in table.items:
             continue
+        item = copy.deepcopy(table.items[key])
         weight = item_size(item.attrs)
         if scanned and size + weight > PAGE_BYTES:
             break
         size, scanned, last = size + weight, scanned + 1, item
         if asked.filter_expression is None or asked.filter_expression.expr(item):
             projected = asked.projection_expression
-            kept.append(item.project(projected) if projected else copy.deepcopy(item))
+            kept.append(item.project(projected) if projected else item)
         if scanned == asked.limit:
             break
     else:

@@ -4,6 +4,7 @@ Bridged: under the tables' locks every condition is checked first, then everythi
 ClientRequestToken does nothing twice. moto has closed the gap when transact_write_items no longer deep-copies a Table.
 """
 
+import copy
 import hashlib
 import json
 import threading
@@ -103,7 +104,7 @@ def _condition_reason(backend: DynamoDBBackend, _: str, operation: dict[str, Any
     expression = operation.get("ConditionExpression")
     if expression is None:
         return None, None, None
-    current = backend.get_table(operation["TableName"]).get_item(*key)
+    current = copy.deepcopy(backend.get_table(operation["TableName"]).get_item(*key))
     condition = get_filter_expression(
         expression, operation.get("ExpressionAttributeNames"), operation.get("ExpressionAttributeValues")
     )

@@ -5,7 +5,6 @@ an item may have 400 KB exactly. moto has closed the gap when eight threads that
 times make it eight hundred, and UpdateItem of an item that grows too large changes nothing.
 """
 
-import copy
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from moto.dynamodb.models import DynamoDBBackend, Table
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.responses import DynamoHandler
 
-from bulwark.local.dynamodb import queries, streams
+from bulwark.local.dynamodb import queries, rest, streams
 from bulwark.local.dynamodb.locks import locked
 from bulwark.local.dynamodb.sizes import ITEM_LIMIT, item_size
 from bulwark.local.moto_names import replace, require
@@ -65,7 +64,7 @@ def key_of(table: Table, attributes: dict[str, Any]) -> tuple[DynamoType, Dynamo
 @contextmanager
 def undone_on_failure(table: Table, key: tuple[DynamoType, DynamoType | None] | None) -> Iterator[None]:
     """Put the item back as it was if what is done to it fails."""
-    before = copy.deepcopy(_stored(table, key)) if key else None
+    before = rest.open_for_write(_stored(table, key)) if key else None
     try:
         yield
     except BaseException:
@@ -74,6 +73,7 @@ def undone_on_failure(table: Table, key: tuple[DynamoType, DynamoType | None] | 
         raise
     finally:
         if key:
+            rest.lay(_stored(table, key))
             queries.note_change(table, key)
 
 
