@@ -44,6 +44,8 @@ _STOP_SECONDS = 2
 _backend = "moto.stepfunctions.parser.models:StepFunctionsParserBackend"
 _responses = "moto.stepfunctions.responses:StepFunctionResponse"
 _starting = threading.Lock()
+# One for all: an event of its own would be a twentieth of an execution.
+_ending = threading.Condition()
 logger = logging.getLogger(__name__)
 
 
@@ -96,13 +98,13 @@ class EmbeddedExecution(Execution):
         self.exec_status = ExecutionStatus.RUNNING
         self.run = Run(_timeout_seconds(machine))
         self.history = History(self.run, arn, machine)
-        self.ended = threading.Event()
+        self.is_over = False
         _made.add(self)
 
     @property
     def status(self) -> str:
         """RUNNING until everything about the end is known."""
-        return (self.exec_status if self.ended.is_set() else ExecutionStatus.RUNNING).value
+        return (self.exec_status if self.is_over else ExecutionStatus.RUNNING).value
 
     def work(self) -> None:
         """Interpret the machine to its end."""
@@ -128,14 +130,21 @@ class EmbeddedExecution(Execution):
             self.stop_date = datetime.now(UTC)
         # The interpreter's state is no longer needed, and a Standard execution is kept for its history.
         self.exec_worker = None
-        self.ended.set()
+        with _ending:
+            self.is_over = True
+            _ending.notify_all()
 
     def stop(self, stop_date: datetime, error: str | None, cause: str | None) -> None:
         """End the execution as ABORTED, whatever it waits for."""
-        if not self.ended.is_set():
+        if not self.is_over:
             self.error, self.cause = error, cause
             self.run.stop(error, cause, stop_date)
-            self.ended.wait(_STOP_SECONDS)
+            self.await_end(_STOP_SECONDS)
+
+    def await_end(self, seconds: float) -> None:
+        """Wait until everything about the end is known, or the time is up."""
+        with _ending:
+            _ending.wait_for(lambda: self.is_over, seconds)
 
     def get_start_execution_details(self) -> ExecutionDetails:
         """moto's own, with the start time as the context object shows it."""
@@ -168,12 +177,12 @@ _made: weakref.WeakSet[EmbeddedExecution] = weakref.WeakSet()
 
 def stop_all(seconds: float) -> None:
     """End every execution that has not ended, and wait a while for their threads."""
-    left = [execution for execution in list(_made) if not execution.ended.is_set()]
+    left = [execution for execution in list(_made) if not execution.is_over]
     for execution in left:
         execution.run.stop(None, "the embedded AWS was stopped", datetime.now(UTC))
     until = time.monotonic() + seconds
     for execution in left:
-        execution.ended.wait(max(0.0, until - time.monotonic()))
+        execution.await_end(max(0.0, until - time.monotonic()))
 
 
 def find_machine(backend: Any, arn: str) -> Revision:
