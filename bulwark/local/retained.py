@@ -7,6 +7,7 @@ SSM brings along, is not read. moto has closed the gap when ten thousand held an
 than with it.
 """
 
+import ctypes
 import os
 import pickle
 import sys
@@ -14,9 +15,11 @@ import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import moto
@@ -38,10 +41,12 @@ def install() -> None:
     _also("moto.logs.models:LogStream.__init__", lambda stream: setattr(stream, "events", _LogEvents()))
     replace("moto.cloudwatch.models:MetricDatum", _MetricDatum)
     _also("moto.cloudwatch.models:CloudWatchBackend.__init__", lambda it: setattr(it, "metric_data", _MetricData()))
+    replace("moto.s3.models:tempfile", SimpleNamespace(SpooledTemporaryFile=_Buffer))
     # A botocore session, and moto has several, reads the description of a service by itself, half of it prose.
     replace("botocore.loaders:JSONFileLoader.load_file", _load_file)
     if "moto.ec2" not in sys.modules:
         _import_ec2()
+    _share_arenas()
 
 
 def _also(target: str, then: Callable[[Any], None]) -> None:
@@ -54,7 +59,8 @@ def _also(target: str, then: Callable[[Any], None]) -> None:
     by_moto = replace(target, make)
 
 
-_LENGTH_BITS = 24
+_LENGTH_BITS = 30
+_M_ARENA_MAX = -8  # malloc.h
 _LONGEST = (1 << _LENGTH_BITS) - 1
 
 
@@ -68,6 +74,8 @@ class _File:
 
     def put(self, piece: bytes) -> int:
         """Gives the place, as one number: where it begins, and its length."""
+        if len(piece) > _LONGEST:
+            raise ValueError(f"the embedded AWS keeps pieces of up to {_LONGEST:,} bytes; this one has {len(piece):,}")
         with self._lock:
             start = self._end
             os.pwrite(self._file.fileno(), piece, start)
@@ -94,6 +102,33 @@ class Retained:
     def to_json(self) -> Any:
         """As moto's records of a stream have it."""
         return pickle.loads(_file().get(self._place))
+
+
+class _Buffer:
+    """What moto's S3 uses of a SpooledTemporaryFile, without a megabyte in memory or a file for each object."""
+
+    __slots__ = ("_at", "_place")
+
+    def __init__(self, max_size: int = 0) -> None:
+        self._at, self._place = 0, 0
+
+    def seek(self, at: int) -> None:
+        self._at = at
+
+    def truncate(self) -> None:
+        self._place = 0
+
+    def write(self, content: bytes) -> None:
+        self._place = _file().put(content)
+
+    def read(self, size: int = -1) -> bytes:
+        content = _file().get(self._place)[self._at :]
+        content = content if size < 0 else content[:size]
+        self._at += len(content)
+        return content
+
+    def close(self) -> None:
+        pass
 
 
 class _LogEvent:
@@ -239,3 +274,9 @@ def _import_ec2() -> None:
         import moto.ec2  # noqa: F401
     finally:
         utils.load_resource = load
+
+
+def _share_arenas() -> None:
+    """Have the threads of a server take memory from two arenas of glibc's instead of one each, half empty."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)

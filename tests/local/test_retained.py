@@ -128,3 +128,13 @@ def test_an_item_at_rest_is_read_and_changed_as_it_was_written(cloud, attributes
         )
     assert stored() == key | attributes | {"a": more}
     assert stored() in dynamodb.scan(TableName=table)["Items"]
+
+
+def test_an_object_is_what_was_put(cloud):
+    objects = cloud.client("s3")
+    objects.create_bucket(Bucket="kept")
+    for body in (b"", b"small", bytes(range(256)) * 10_000):
+        objects.put_object(Bucket="kept", Key="one", Body=body)
+
+        assert objects.get_object(Bucket="kept", Key="one")["Body"].read() == body
+    assert objects.get_object(Bucket="kept", Key="one", Range="bytes=255-257")["Body"].read() == b"\xff\x00\x01"
