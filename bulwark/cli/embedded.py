@@ -146,6 +146,10 @@ def running_cloud(
 ) -> Iterator[Any]:
     """The embedded AWS while the block runs; other commands find it, unless another one was there first."""
     started, known = time.monotonic(), running_locally() is None
+    from bulwark.local import translation
+
+    # In a process of its own, while this one goes on to import the rest.
+    translation.begin()
     from bulwark.local import cloud
 
     if not quiet:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bulwark.local import moto_names
+from bulwark.local import moto_names, translation
 from bulwark.local.clients import CREDENTIALS, REGION, Clients
 from bulwark.local.functions.host import CONCURRENCY
 from bulwark.local.moto_names import MOTO_VERSION, MotoChanged
@@ -165,6 +165,7 @@ class Cloud:
 
         self.stack = Stack(template, name, self._clients, HANDLERS, self._surroundings, parameters)
         self.stack.create()
+        translation.abandon()
         apis = self._surroundings.apis
         self.api_url = apis.get("Api") or (next(iter(apis.values())) if len(apis) == 1 else "")
 
@@ -278,8 +279,10 @@ def start(
     atexit.register(cloud.stop)
     cloud._ending.append(lambda: atexit.unregister(cloud.stop))
     _stop_on_sigterm(cloud)
+    cloud._ending.append(translation.abandon)
     try:
         with _uncollected(cloud):
+            translation.begin()
             cloud._open()
             cloud._bridge(scenario, replay)
             cloud._deploy(Path(template), stack_name, parameters)

@@ -7,7 +7,9 @@ of a soak shows none of the names replaced here among the first fifty.
 """
 
 import copy
+import itertools
 import json
+import math
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.session import Session
 from joserfc import jwk
+from joserfc.util import base64_to_int, int_to_base64
 from moto.core import responses
 from moto.core.base_backend import BaseBackend
 from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
@@ -53,11 +56,38 @@ def install() -> None:
 
 _known_addresses: dict[type, dict[str, Any]] = {}
 _find_addresses = BaseBackend.urls.fget
-_read_key = lru_cache(lambda text: jwk.RSAKey.import_key(json.loads(text)))
 
 
 def _imported_key(key: Any) -> jwk.RSAKey:
     return _read_key(json.dumps(key))
+
+
+@lru_cache
+def _read_key(text: str) -> jwk.RSAKey:
+    """moto's key comes without its primes, which take half a second to be found as cryptography looks for them."""
+    key = json.loads(text)
+    if "d" in key and "p" not in key:
+        d = base64_to_int(key["d"])
+        p, q = _primes(base64_to_int(key["n"]), base64_to_int(key["e"]), d)
+        parts = {"p": p, "q": q, "dp": d % (p - 1), "dq": d % (q - 1), "qi": pow(q, -1, p)}
+        key |= {name: int_to_base64(value) for name, value in parts.items()}
+    return jwk.RSAKey.import_key(key)
+
+
+def _primes(n: int, e: int, d: int) -> tuple[int, int]:
+    """The primes of a key (Boneh 1999, fact 1): a root of 1 that is neither 1 nor -1 shares one of them with n."""
+    odd, twos = e * d - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    for base in itertools.count(2):
+        root = pow(base, odd, n)
+        for _ in range(twos):
+            square = root * root % n
+            if square == 1 and root not in (1, n - 1):
+                p = math.gcd(root - 1, n)
+                return max(p, n // p), min(p, n // p)
+            root = square
+    raise AssertionError("unreachable")
 
 
 def _addresses(kind: type, backend: BaseBackend) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -81,6 +82,17 @@ class FunctionHost:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def prepare(self, name: str) -> None:
+        """Begin to start a worker of a function that is about to be invoked."""
+        pool = self._pool(name)
+
+        def warm() -> None:
+            # What keeps it from starting is told to who invokes it.
+            with suppress(HostStopped, OSError):
+                pool.warm()
+
+        threading.Thread(target=warm, daemon=True).start()
 
     def kill_workers(self, name: str | None = None, how_many: int = 1) -> int:
         """Kill workers at random, busy or idle, as a failing host would; returns how many there were to kill."""

@@ -1,12 +1,11 @@
 """Reads a SAM template from disk and translates it, with local directories in place of uploaded packages."""
 
-import json
-import logging
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import yaml
+
+from bulwark.local import translation
 
 # The translator wants uploads in S3. This bucket stands for the disk: its keys are absolute paths.
 DISK = "disk"
@@ -62,26 +61,7 @@ def load(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
     _point_at_disk(body, directory)
     if "AWS::Serverless-2016-10-31" not in _transforms(body):
         return body
-    return _translated(body, parameters)
-
-
-def _translated(body: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
-    """As samtranslator's own `transform`, which would ask the user's AWS configuration for a region."""
-    from samtranslator.parser.parser import Parser
-    from samtranslator.translator.translator import Translator
-    from samtranslator.utils.py27hash_fix import (
-        to_py27_compatible_template,
-        undo_mark_unicode_str_in_template,
-    )
-
-    logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
-    values = dict(parameters)
-    to_py27_compatible_template(body, values)
-    region = SimpleNamespace(region_name=values["AWS::Region"])
-    translated = Translator(None, Parser(), boto_session=region).translate(
-        body, parameter_values=values, get_managed_policy_map=dict
-    )
-    return json.loads(json.dumps(undo_mark_unicode_str_in_template(translated)))
+    return translation.translated(body, parameters)
 
 
 def _transforms(body: dict[str, Any]) -> list[str]:

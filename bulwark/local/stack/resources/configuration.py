@@ -14,6 +14,9 @@ def environment(making: Making) -> Created:
 
 def configuration_profile(making: Making) -> Created:
     making.without("DeletionProtectionCheck")
+    for validator in making.properties.get("Validators", []):
+        if validator["Type"] == "LAMBDA":
+            making.stack.surroundings.functions.prepare(validator["Content"])
     return _created(making, "create_configuration_profile", "ConfigurationProfileId")
 
 
