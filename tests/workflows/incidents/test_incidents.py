@@ -161,12 +161,12 @@ def restore(bulwark: Bulwark, incident_id: str) -> None:
 
 def test_a_mitigation_whose_machine_vanished_expires_and_is_taken_up_again(bulwark):
     incident_id = report(bulwark)
-    # Where a slow machine has ended it meanwhile, by a task's timeout say, detection takes it up.
-    for execution in until(bulwark, lambda: running(bulwark), "its machine"):
+    for execution in wait_for(lambda: running(bulwark), "its machine"):
         bulwark.cloud.client("stepfunctions").stop_execution(executionArn=execution)
 
     wait_for(lambda: mode_of(bulwark) == "normal", "the mode to end by itself")
-    until(bulwark, lambda: running(bulwark), "another machine")
+    detect(bulwark)
+    wait_for(lambda: running(bulwark), "another machine")
 
     restore(bulwark, incident_id)
     wait_for(lambda: phase(bulwark, {"incident_id": incident_id}) in ("WATCHING", "DONE"), "the operator's word")
