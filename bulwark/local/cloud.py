@@ -132,12 +132,13 @@ class Cloud:
         from bulwark.local.events.mappings import EventSourceMappings
         from bulwark.local.events.targets import Targets
         from bulwark.local.functions import AsynchronousInvocations, FunctionHost, lambda_api
-        from bulwark.local.logs import FunctionLogs, metric_queries
+        from bulwark.local.logs import FunctionLogs, metric_queries, metric_store
         from bulwark.local.surroundings import Surroundings
 
         hot_paths.install()
         retained.install()
         dynamodb.install()
+        metric_store.install()
         metric_queries.install()
         sqs.install()
         targets = Targets(self._clients)

@@ -1,10 +1,9 @@
-"""Gap of moto 5.2: all that was ever logged, measured or streamed stays in memory, at full length, and is listed twice.
+"""Gap of moto 5.2: all that was ever logged, streamed or stored stays in memory, at full length, and is listed twice.
 
-Bridged: the words of a log line and the images of a stream's record are on disk, in a file without a name that is gone
-with the process; what a metric's data have in common, and the description of a service, is there once, without its
-prose; nothing is tracked that only moto's own dashboard would read; and EC2's catalogue of instances, a hundred MB that
-SSM brings along, is not read. moto has closed the gap when ten thousand held answers need no more memory without this
-than with it.
+Bridged: the words of a log line, the images of a stream's record and the objects of S3 are on disk, in a file without a
+name that is gone with the process; the description of a service is there once, without its prose; nothing is tracked
+that only moto's own dashboard would read; and EC2's catalogue of instances, a hundred MB that SSM brings along, is not
+read. moto has closed the gap when ten thousand held answers need no more memory without this than with it.
 """
 
 import ctypes
@@ -14,9 +13,8 @@ import sys
 import tempfile
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,9 +22,7 @@ from typing import Any
 
 import moto
 from botocore.loaders import JSONFileLoader
-from moto.cloudwatch.models import Dimension, MetricDatumBase
-from moto.core.utils import utcnow
-from moto.logs.models import LogEvent
+from moto.logs.models import LogEvent, LogStream
 
 from bulwark.local.moto_names import replace
 
@@ -38,9 +34,7 @@ def install() -> None:
     _file()
     replace("moto.core.common_models:BaseModel.__new__", staticmethod(lambda cls, *_, **__: object.__new__(cls)))
     replace("moto.logs.models:LogEvent", _LogEvent)
-    _also("moto.logs.models:LogStream.__init__", lambda stream: setattr(stream, "events", _LogEvents()))
-    replace("moto.cloudwatch.models:MetricDatum", _MetricDatum)
-    _also("moto.cloudwatch.models:CloudWatchBackend.__init__", lambda it: setattr(it, "metric_data", _MetricData()))
+    replace("moto.logs.models:LogStream.__init__", _with_events(LogStream.__init__))
     replace("moto.s3.models:tempfile", SimpleNamespace(SpooledTemporaryFile=_Buffer))
     # A botocore session, and moto has several, reads the description of a service by itself, half of it prose.
     replace("botocore.loaders:JSONFileLoader.load_file", _load_file)
@@ -49,14 +43,12 @@ def install() -> None:
     _share_arenas()
 
 
-def _also(target: str, then: Callable[[Any], None]) -> None:
-    """Have something done to whatever moto has made."""
+def _with_events(make: Callable[..., None]) -> Callable[..., None]:
+    def inner(stream: LogStream, *arguments: Any, **options: Any) -> None:
+        make(stream, *arguments, **options)
+        stream.events = _LogEvents()
 
-    def make(self: Any, *arguments: Any, **options: Any) -> None:
-        by_moto(self, *arguments, **options)
-        then(self)
-
-    by_moto = replace(target, make)
+    return inner
 
 
 _LENGTH_BITS = 30
@@ -148,6 +140,9 @@ class _LogEvent:
     to_response_dict = LogEvent.to_response_dict
 
 
+_NUMBERS = 4
+
+
 class _LogEvents:
     """A stream's lines, as a list has them, of which each is but four numbers."""
 
@@ -160,81 +155,15 @@ class _LogEvents:
         return self
 
     def __len__(self) -> int:
-        return len(self._numbers) // len(_LogEvent.__slots__)
+        return len(self._numbers) // _NUMBERS
 
     def __iter__(self) -> Iterator[_LogEvent]:
         numbers = iter(self._numbers[:])
-        for values in zip(*[numbers] * len(_LogEvent.__slots__), strict=True):
-            yield _with_slots(_LogEvent, values)
-
-
-class _MetricDatum:
-    __slots__ = ("dimensions", "name", "namespace", "timestamp", "unit", "value")
-
-    def __init__(
-        self,
-        namespace: str,
-        name: str,
-        value: float,
-        dimensions: list[dict[str, str]],
-        timestamp: datetime | None,
-        unit: Any = None,
-    ) -> None:
-        self.namespace, self.name, self.unit = namespace, name, unit
-        self.dimensions = _dimensions(tuple((each["Name"], each["Value"]) for each in dimensions))
-        self.timestamp, self.value = timestamp or utcnow(), value
-
-    filter = MetricDatumBase.filter
-
-
-class _MetricData:
-    """What was measured, as a list has it, of which each value is but three numbers beside what its metric is."""
-
-    def __init__(self) -> None:
-        self._metrics: list[tuple[Any, ...]] = []
-        self._numbers: dict[tuple[Any, ...], int] = {}
-        self._of, self._at, self._values = array("I"), array("d"), array("d")
-        self._aggregated: list[MetricDatumBase] = []
-
-    def append(self, datum: Any) -> None:
-        if not isinstance(datum, _MetricDatum):
-            self._aggregated.append(datum)
-            return
-        zone = datum.timestamp.tzinfo
-        metric = datum.namespace, datum.name, id(datum.dimensions), datum.unit, zone
-        if metric not in self._numbers:
-            self._numbers[metric] = len(self._metrics)
-            self._metrics.append((datum.namespace, datum.name, datum.dimensions, datum.unit, zone))
-        at = datum.timestamp if zone else datum.timestamp.replace(tzinfo=UTC)
-        self._at.append(at.timestamp())
-        self._values.append(datum.value)
-        self._of.append(self._numbers[metric])
-
-    def __len__(self) -> int:
-        return len(self._of) + len(self._aggregated)
-
-    def __iter__(self) -> Iterator[Any]:
-        # Whoever appends meanwhile appends the number of the metric last.
-        for number, at, value in zip(self._of[:], self._at[:], self._values[:], strict=False):
-            namespace, name, dimensions, unit, zone = self._metrics[number]
-            moment = datetime.fromtimestamp(at, zone or UTC).replace(tzinfo=zone)
-            yield _with_slots(_MetricDatum, (dimensions, name, namespace, moment, unit, value))
-        yield from list(self._aggregated)
-
-    def __add__(self, more: list[Any]) -> list[Any]:
-        return [*self, *more]
-
-
-def _with_slots(kind: type, values: Iterable[Any]) -> Any:
-    made = object.__new__(kind)
-    for name, value in zip(kind.__slots__, values, strict=True):
-        setattr(made, name, value)
-    return made
-
-
-@lru_cache(maxsize=4096)
-def _dimensions(pairs: tuple[tuple[str, str], ...]) -> list[Dimension]:
-    return [Dimension(name, value) for name, value in pairs]
+        for place, event_id, ingestion_time, timestamp in zip(*[numbers] * _NUMBERS, strict=True):
+            event: _LogEvent = object.__new__(_LogEvent)
+            event._place, event.event_id = place, event_id
+            event.ingestion_time, event.timestamp = ingestion_time, timestamp
+            yield event
 
 
 _read = JSONFileLoader.load_file

@@ -16,6 +16,7 @@ from typing import Any
 
 from moto.cloudwatch.models import CloudWatchBackend, Dimension
 
+from bulwark.local.logs.metric_store import of_metric, seconds
 from bulwark.local.moto_names import replace, require
 
 _TRIMMED = re.compile(r"TM\((\d+(?:\.\d+)?)%:(\d+(?:\.\d+)?)%\)")
@@ -37,7 +38,8 @@ def install() -> None:
     def exact_statistics(backend: CloudWatchBackend, *arguments: Any, **options: Any) -> list[Any]:
         dimensions = options.get("dimensions", arguments[6] if len(arguments) > 6 else None) or []
         wanted = {(each["Name"], each["Value"]) for each in dimensions}
-        found = [datum for datum in backend.get_all_metrics() if _named(datum.dimensions) == wanted]
+        namespace, name = options.get("namespace") or arguments[0], options.get("metric_name") or arguments[1]
+        found = [datum for datum in _read(backend, namespace, name) if _named(datum.dimensions) == wanted]
         view = copy.copy(backend)
         view.get_all_metrics = lambda: found
         return statistics(view, *arguments, **options)
@@ -62,14 +64,13 @@ def install() -> None:
 def _answered(
     backend: CloudWatchBackend, queries: list[dict[str, Any]], start: datetime, end: datetime, descending: bool
 ) -> list[dict[str, Any]]:
-    """Reads what was put once, and files it by metric; periods begin at multiples of themselves."""
-    start, end = (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (start, end))
+    """Reads each metric once; periods begin at multiples of themselves."""
     filed: dict[tuple, list[tuple[float, float]]] = defaultdict(list)
-    for datum in backend.get_all_metrics():
-        moment = datum.timestamp if datum.timestamp.tzinfo else datum.timestamp.replace(tzinfo=UTC)
-        if start <= moment < end:
-            key = (datum.namespace, datum.name, frozenset(_named(datum.dimensions)))
-            filed[key].append((moment.timestamp(), float(datum.value)))
+    asked = [query["MetricStat"]["Metric"] for query in queries]
+    for namespace, name in {(metric["Namespace"], metric["MetricName"]) for metric in asked}:
+        for datum in _read(backend, namespace, name, seconds(start), seconds(end)):
+            key = (namespace, name, frozenset(_named(datum.dimensions)))
+            filed[key].append((seconds(datum.timestamp), float(datum.value)))
     results = []
     for query in queries:
         stat = query["MetricStat"]
@@ -89,6 +90,14 @@ def _answered(
             }
         )
     return results
+
+
+def _read(
+    backend: CloudWatchBackend, namespace: str, name: str, start: float = -math.inf, end: float = math.inf
+) -> list[Any]:
+    """What was put of a metric, of whatever dimensions, and what moto measures of its own services."""
+    asked = namespace, name, start, end
+    return backend.metric_data.read(*asked) + of_metric(backend.aws_metric_data, *asked)
 
 
 def _statistic(name: str, values: list[float]) -> float:

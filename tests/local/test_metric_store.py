@@ -1,0 +1,65 @@
+"""logs/metric_store.py: what was measured is found under the metric and the time it was measured for."""
+
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bulwark.local.logs.metric_store import MetricData, _Datum, seconds
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def datum(value: float, name: str = "size", colour: str = "red", at: datetime = NOW) -> _Datum:
+    return _Datum("shop", name, value, [{"Name": "colour", "Value": colour}], at)
+
+
+@pytest.fixture
+def restless():
+    """Threads that are switched as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_values_put_at_once_stay_with_their_metric(restless):
+    data = MetricData()
+
+    def put(number: int) -> None:
+        for second in range(500):
+            data.append(datum(number * 1000 + second, f"of-{number}", at=NOW + timedelta(seconds=second)))
+
+    threads = [threading.Thread(target=put, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    for number in range(8):
+        found = [(each.value, each.timestamp) for each in data.read("shop", f"of-{number}")]
+        assert found == [(number * 1000 + second, NOW + timedelta(seconds=second)) for second in range(500)]
+    assert len(data) == 8 * 500
+
+
+def test_a_metric_is_read_by_name_and_from_a_time_to_before_another():
+    data = MetricData()
+    for value in range(5):
+        data.append(datum(value, colour=("red", "blue")[value % 2], at=NOW + timedelta(seconds=value)))
+    data.append(datum(99, "weight"))
+
+    start, end = seconds(NOW + timedelta(seconds=1)), seconds(NOW + timedelta(seconds=4))
+    found = {(each.value, each.dimensions[0].value) for each in data.read("shop", "size", start, end)}
+    assert found == {(1, "blue"), (2, "red"), (3, "blue")}
+    assert [each.value for each in data.read("shop", "weight")] == [99]
+    assert data.read("shop", "length") == []
+
+
+def test_a_time_without_a_zone_comes_back_without_one():
+    data = MetricData()
+    data.append(datum(1, at=NOW.replace(tzinfo=None)))
+
+    [found] = data.read("shop", "size")
+    assert found.timestamp == NOW.replace(tzinfo=None)
+    assert seconds(found.timestamp) == NOW.timestamp()
