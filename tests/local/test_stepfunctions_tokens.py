@@ -140,13 +140,13 @@ def test_a_stopped_execution_stops_waiting(machines, tokens):
     assert code_of(machines, token) == "TaskTimedOut"
 
 
-def test_hundreds_wait_without_a_thread_each_and_block_nobody(machines, tokens):
+def test_thousands_wait_without_a_thread_each_and_block_nobody(machines, tokens):
     waiting = machines.create({"Ask": ask(TimeoutSeconds=3600)})
     machines.answer("echo", lambda payload: payload)
     before = threading.active_count()
 
-    arns = [machines.start(waiting) for _ in range(600)]
-    until(lambda: len(tokens) == 600)
+    arns = [machines.start(waiting) for _ in range(2000)]
+    until(lambda: len(tokens) == 2000)
     # Those that call borrow a thread, and give it back.
     until(lambda: threading.active_count() - before < 120)
     express = machines.run({"Call": invoke("echo", {"a": 1})}, kind="EXPRESS")
