@@ -63,17 +63,17 @@ def main() -> int:
     peers: dict[str, list[float]] = {name: [] for name in functions}
     found: dict[str, list[float]] = {name: [] for name in functions}
 
-    def ratio(name: str) -> float:
+    def ratio_of(name: str) -> float:
         return round(min(found[name]) / min(peers[name]), 3)
 
     for number in range(rounds + MORE_ROUNDS):
         # A neighbour can be at all rounds of one function: those over the target are measured some more, peers too.
-        asked = functions if number < rounds else [name for name in functions if ratio(name) > TARGET]
+        asked = functions if number < rounds else [name for name in functions if ratio_of(name) > TARGET]
         print(f"round {number + 1}: {len(asked)} functions", file=sys.stderr)
         for name in asked:
             peers[name].append(cpu_ms(PEER))
             found[name].append(cpu_ms(f"import {functions[name]}"))
-    ratios = {name: ratio(name) for name in functions}
+    ratios = {name: ratio_of(name) for name in functions}
     for name, ratio in sorted(ratios.items(), key=lambda item: -item[1]):
         over = "  over the target" if ratio > TARGET else ""
         print(f"{name:28} {min(found[name]):7.1f} of {min(peers[name]):7.1f} ms  {ratio:5.2f} x{over}")

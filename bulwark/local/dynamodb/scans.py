@@ -1,9 +1,8 @@
 """Gap of moto 5.2: each page of a Scan sorts the whole table and copies what it reads before it filters.
 
 Bridged for tables with a hash key alone: a Scan, or a segment of one, reads keys in the order of their hashes, in pages
-of 1 MB. A start key whose item is gone leads on to what comes behind it. A
-Scan of an index or of the old kind (ScanFilter) stays moto's. moto has closed the gap when Table.scan no longer calls
-all_items.
+of 1 MB. A start key whose item is gone leads on to what comes behind it. A Scan of an index or of the old kind
+(ScanFilter) stays moto's. moto has closed the gap when Table.scan no longer calls all_items.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html
 """
 

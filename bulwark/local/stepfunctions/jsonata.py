@@ -15,8 +15,6 @@ from typing import Any
 from jsonata import Jsonata
 from jsonata.utils import Utils
 
-from bulwark.local.stepfunctions.loop import aside
-
 _PLAIN_PATH = re.compile(r"\$([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)")
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)(?:\.(\w+))?")
 _HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
@@ -69,7 +67,7 @@ class Expression:
         # The library evaluates on whichever instance its thread used last, and takes $now() from it.
         mine = copy.copy(self._compiled)
         Jsonata.CURRENT.jsonata = mine
-        return aside(mine.evaluate, None, bindings)
+        return mine.evaluate(None, bindings)
 
     def _follow_path(self, states: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[bool, Any]:
         value: Any = {**variables, "states": states}

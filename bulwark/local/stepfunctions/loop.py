@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -45,11 +44,6 @@ class Signal:
 
     # As moto's callbacks call it.
     set = give
-
-
-def aside(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call what calls deeply on a stack that goes with it: a parked greenlet keeps all that its own ever took."""
-    return greenlet(function).switch(*arguments) if loop.parking() else function(*arguments)
 
 
 class _Blocking:
