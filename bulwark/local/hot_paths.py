@@ -1,7 +1,7 @@
 """Gap of moto 5.2: it works out again for each request what never changes.
 
 Bridged: the methods of a response class, the names under which a result may hold a member, the addresses and the
-regions of a service are found once; a copy of an item copies, by hand, what an item is made of; an update's tree is
+regions of a service are found once; a copy of a value copies, by hand, what a value is made of; an update's tree is
 walked once for what concerns its root. Nothing answers otherwise than before. moto has closed the gap when a profile
 of a soak shows none of the names replaced here among the first fifty.
 """
@@ -21,7 +21,7 @@ from joserfc.util import base64_to_int, int_to_base64
 from moto.core import responses
 from moto.core.base_backend import BaseBackend
 from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
-from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 from moto.kms.utils import generate_private_key
 
@@ -40,8 +40,7 @@ def install() -> None:
     replace("botocore.session:Session.get_available_regions", _regions)
     replace("botocore.loaders:Loader.list_available_services", _services)
     replace("moto.core.serialize:XFormedAttributePicker.get_possible_keys", _possible_keys)
-    replace("moto.dynamodb.models.dynamo_type:DynamoType.__deepcopy__", _copied_value)
-    replace("moto.dynamodb.models.dynamo_type:Item.__deepcopy__", _copied_item)
+    replace("moto.dynamodb.models.dynamo_type:DynamoType.__deepcopy__", copied_value)
     replace("moto.kms.models:generate_private_key", _private_key)
     validators = "moto.dynamodb.parsing.validators"
     # Whatever a nested part of an expression repeats or overlaps, its root does.
@@ -132,7 +131,7 @@ def _possible_keys(self: XFormedAttributePicker, context: AttributePickerContext
     return _keys[known]
 
 
-def _copied_value(self: DynamoType, memo: Any = None) -> DynamoType:
+def copied_value(self: DynamoType, memo: Any = None) -> DynamoType:
     result = object.__new__(DynamoType)
     kind, value = self.type, self.value
     if kind == "M":
@@ -142,15 +141,6 @@ def _copied_value(self: DynamoType, memo: Any = None) -> DynamoType:
     elif kind in _SETS:
         value = list(value)
     result.type, result.value = kind, value
-    return result
-
-
-def _copied_item(self: Item, memo: Any = None) -> Item:
-    result = object.__new__(Item)
-    result.hash_key = _copied_value(self.hash_key)
-    result.range_key = None if self.range_key is None else _copied_value(self.range_key)
-    result.attrs = LimitedSizeDict()
-    dict.update(result.attrs, {name: _copied_value(value) for name, value in self.attrs.items()})
     return result
 
 

@@ -12,12 +12,16 @@ from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 
+from bulwark.local.hot_paths import copied_value
+from bulwark.local.moto_names import replace
+
 Layout = tuple[tuple[str, str], ...]
 
 
 def install() -> None:
     # A name that moto's class does not have: its items keep their attributes under it themselves.
     Item.attrs = property(_attributes, _set_attributes)
+    replace("moto.dynamodb.models.dynamo_type:Item.__deepcopy__", _copied)
 
 
 def lay(item: Item | None) -> None:
@@ -42,6 +46,19 @@ def open_for_write(item: Item | None) -> Item | None:
     lay(before)
     item.attrs = _attributes(before)
     return before
+
+
+def _copied(self: Item, memo: Any = None) -> Item:
+    result: Item = object.__new__(Item)
+    result.hash_key = copied_value(self.hash_key)
+    result.range_key = None if self.range_key is None else copied_value(self.range_key)
+    attributes = _attributes(self)
+    if not _rests(self):
+        copies = {name: copied_value(value) for name, value in attributes.items()}
+        attributes = LimitedSizeDict()
+        dict.update(attributes, copies)
+    result.attrs = attributes
+    return result
 
 
 def _rests(item: Item) -> bool:
