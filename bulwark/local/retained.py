@@ -51,7 +51,7 @@ def _with_events(make: Callable[..., None]) -> Callable[..., None]:
     return inner
 
 
-_LENGTH_BITS = 30
+_LENGTH_BITS = 28
 _M_ARENA_MAX = -8  # malloc.h
 _LONGEST = (1 << _LENGTH_BITS) - 1
 

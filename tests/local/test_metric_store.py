@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from small_cloud import start_small
 
 from bulwark.local.logs.metric_store import MetricData, _Datum, seconds
 
@@ -13,6 +14,12 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 def datum(value: float, name: str = "size", colour: str = "red", at: datetime = NOW) -> _Datum:
     return _Datum("shop", name, value, [{"Name": "colour", "Value": colour}], at)
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    with start_small() as cloud:
+        yield cloud
 
 
 @pytest.fixture
@@ -63,3 +70,22 @@ def test_a_time_without_a_zone_comes_back_without_one():
     [found] = data.read("shop", "size")
     assert found.timestamp == NOW.replace(tzinfo=None)
     assert seconds(found.timestamp) == NOW.timestamp()
+
+
+def test_what_was_put_as_statistics_is_among_the_rest(cloud):
+    metrics = cloud.client("cloudwatch")
+    whole = {"SampleCount": 3, "Sum": 12, "Minimum": 1, "Maximum": 9}
+    metrics.put_metric_data(Namespace="put", MetricData=[{"MetricName": "whole", "StatisticValues": whole}])
+    metrics.put_metric_data(Namespace="put", MetricData=[{"MetricName": "single", "Value": 4}])
+
+    assert {each["MetricName"] for each in metrics.list_metrics(Namespace="put")["Metrics"]} == {"whole", "single"}
+    now = datetime.now(UTC)
+    [point] = metrics.get_metric_statistics(
+        Namespace="put",
+        MetricName="whole",
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=5),
+        Period=600,
+        Statistics=["Sum", "Maximum"],
+    )["Datapoints"]
+    assert (point["Sum"], point["Maximum"]) == (12, 9)

@@ -108,7 +108,9 @@ class MetricData:
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Any]:
-        for namespace, name in list(self._series):
+        # Those put as statistics may be of metrics that nothing else was put of.
+        names = dict.fromkeys([*self._series, *((each.namespace, each.name) for each in self._aggregated)])
+        for namespace, name in names:
             yield from self.read(namespace, name)
 
     def __add__(self, more: list[Any]) -> list[Any]:
