@@ -5,8 +5,10 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from moto.cloudwatch.models import cloudwatch_backends
 from small_cloud import start_small
 
+from bulwark.local.clients import ACCOUNT, REGION
 from bulwark.local.logs.metric_store import MetricData, _Datum, seconds
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -89,3 +91,22 @@ def test_what_was_put_as_statistics_is_among_the_rest(cloud):
         Statistics=["Sum", "Maximum"],
     )["Datapoints"]
     assert (point["Sum"], point["Maximum"]) == (12, 9)
+
+
+def test_a_cloud_after_another_files_its_own_whatever_came_late_of_the_other(cloud):
+    cloud.client("cloudwatch").put_metric_data(Namespace="earlier", MetricData=[{"MetricName": "one", "Value": 1}])
+    cloud.stop()
+    cloudwatch_backends[ACCOUNT][REGION].metric_data  # noqa: B018 - a call that comes late has moto make the backend
+
+    with start_small() as another:
+        metrics = another.client("cloudwatch")
+        metrics.put_metric_data(Namespace="later", MetricData=[{"MetricName": "one", "Value": 2}])
+        assert [each["Namespace"] for each in metrics.list_metrics()["Metrics"]] == ["later"]
+        query = {"Metric": {"Namespace": "later", "MetricName": "one"}, "Period": 60, "Stat": "Sum"}
+        now = datetime.now(UTC)
+        [found] = metrics.get_metric_data(
+            MetricDataQueries=[{"Id": "one", "MetricStat": query}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+        )["MetricDataResults"]
+        assert found["Values"] == [2]

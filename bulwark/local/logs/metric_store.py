@@ -21,12 +21,13 @@ from bulwark.local.moto_names import replace
 def install() -> None:
     """Bridge it until the cloud stops."""
     replace("moto.cloudwatch.models:MetricDatum", _Datum)
+    # A name that moto's class does not have: there is nothing to replace. Set when a backend is made, it would miss
+    # one that a late call of an earlier cloud has made before this one was bridged.
+    CloudWatchBackend.metric_data = property(_metric_data, lambda *_: None)
 
-    def make(backend: CloudWatchBackend, *arguments: Any, **options: Any) -> None:
-        by_moto(backend, *arguments, **options)
-        backend.metric_data = MetricData()
 
-    by_moto = replace("moto.cloudwatch.models:CloudWatchBackend.__init__", make)
+def _metric_data(backend: CloudWatchBackend) -> "MetricData":
+    return backend.__dict__.setdefault("_metric_data", MetricData())
 
 
 class _Datum:
