@@ -34,7 +34,7 @@ def lay(item: Item | None) -> None:
         values = marshal.dumps([_plain(value) for value in attributes.values()])
     except ValueError:
         return  # Somebody's test put what no request can carry.
-    item.__dict__["_attributes"] = _shared(layout), values
+    item._attributes = _shared(layout), values
 
 
 def open_for_write(item: Item | None) -> Item | None:
@@ -42,7 +42,7 @@ def open_for_write(item: Item | None) -> Item | None:
     if item is None:
         return None
     before: Item = object.__new__(Item)
-    before.__dict__.update(item.__dict__)
+    before.hash_key, before.range_key, before._attributes = item.hash_key, item.range_key, item._attributes
     lay(before)
     item.attrs = _attributes(before)
     return before
@@ -62,16 +62,16 @@ def _copied(self: Item, memo: Any = None) -> Item:
 
 
 def _rests(item: Item) -> bool:
-    return type(item.__dict__["_attributes"]) is tuple
+    return type(item._attributes) is tuple
 
 
 def _attributes(self: Item) -> LimitedSizeDict:
-    held = self.__dict__["_attributes"]
+    held = self._attributes
     return _opened(*held) if type(held) is tuple else held
 
 
 def _set_attributes(self: Item, attributes: LimitedSizeDict) -> None:
-    self.__dict__["_attributes"] = attributes
+    self._attributes = attributes
 
 
 @lru_cache(maxsize=4096)

@@ -33,6 +33,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from bulwark.local.moto_names import replace
+from bulwark.local.retained import Retained
 from bulwark.local.stepfunctions import definitions, limits
 from bulwark.local.stepfunctions.execution_log import History
 from bulwark.local.stepfunctions.states import iso_time
@@ -43,6 +44,7 @@ _STOP_SECONDS = 2
 
 _backend = "moto.stepfunctions.parser.models:StepFunctionsParserBackend"
 _responses = "moto.stepfunctions.responses:StepFunctionResponse"
+_INCLUDED = {"included": True}
 _starting = threading.Lock()
 # One for all: an event of its own would be a twentieth of an execution.
 _ending = threading.Condition()
@@ -95,11 +97,28 @@ class EmbeddedExecution(Execution):
             activity_store={},
             input_data=text,
         )
+        self.input_details = self.output_details = _INCLUDED
         self.exec_status = ExecutionStatus.RUNNING
         self.run = Run(_timeout_seconds(machine))
         self.history = History(self.run, arn, machine)
         self.is_over = False
         _made.add(self)
+
+    @property
+    def execution_input(self) -> str:
+        return self._input.to_json()
+
+    @execution_input.setter
+    def execution_input(self, text: str) -> None:
+        self._input = Retained(text)
+
+    @property
+    def input_data(self) -> Any:
+        return json.loads(self.execution_input)
+
+    @input_data.setter
+    def input_data(self, _: Any) -> None:
+        """As moto sets it, of the same text."""
 
     @property
     def status(self) -> str:

@@ -20,6 +20,7 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_factory as _every_service,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.utils import camel_to_snake_case
 
 from bulwark.local.moto_names import MotoChanged, replace
@@ -190,6 +191,10 @@ def _execute(self: Any, env: Any) -> None:
     waiting.call(lambda: self._eval_service_task(answer, where, request, credentials))
     env.stack.append(answer.stack.pop())
     self._normalise_response(env.stack[-1])
+    if getattr(self.resource, "condition", None) == ResourceCondition.WaitForTaskToken:
+        # While somebody is waited for, nobody reads what they were asked.
+        parameters.clear()
+        request.clear()
     self._after_eval_execution(
         env=env, resource_runtime_part=where, normalised_parameters=request, state_credentials=credentials
     )

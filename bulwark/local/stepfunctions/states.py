@@ -53,8 +53,11 @@ def _run_state(self: Any, env: Any) -> None:
 
 
 def _enter_work_and_exit(self: Any, env: Any) -> None:
-    entered = EventDetails(stateEnteredEventDetails=self._get_state_entered_event_details(env=env))
-    _add_event(env, self.state_entered_event_type, entered)
+    _add_event(
+        env,
+        self.state_entered_event_type,
+        EventDetails(stateEnteredEventDetails=self._get_state_entered_event_details(env=env)),
+    )
     context = env.states.context_object.context_object_data
     context["State"] = {"EnteredTime": iso_time(), "Name": self.name}
     self._eval_state_input(env=env)
