@@ -69,6 +69,12 @@ def template() -> dict:
 
 
 @pytest.fixture(scope="session")
+def observability() -> dict:
+    """The nested stack of alarms and dashboard."""
+    return yaml.load((ROOT / "statemachines/observability.yaml").read_text(), TemplateLoader)
+
+
+@pytest.fixture(scope="session")
 def schema() -> Callable[[str], dict]:
     return lambda name: json.loads((ROOT / f"events/schemas/{name}.json").read_text())
 

@@ -252,7 +252,7 @@ def plotted(target: Target, shown: dict, symptom: dict) -> str:
                 "MetricName": name,
                 "Dimensions": [
                     {"Name": "use_case", "Value": shown["use_case"]},
-                    {"Name": "service", "Value": "bulwark"},
+                    {"Name": "service", "Value": target.outputs["MetricsService"]},
                 ],
             },
             "Period": period,

@@ -109,6 +109,20 @@ class Cloud:
     ) -> None:
         self.stop()
 
+    def deploy(
+        self,
+        template: str | os.PathLike[str],
+        stack_name: str,
+        parameters: dict[str, Any] | None = None,
+        policy: Any = None,
+    ) -> Stack:
+        """Create another stack in the same account, beside the one that the cloud was started with."""
+        stack = self._created(Path(template), stack_name, parameters)
+        if policy is not None:
+            self._deploy_policy(stack, policy)
+        self._surroundings.mappings.start()
+        return stack
+
     # The steps of `start`, in order.
 
     def _open(self) -> None:
@@ -162,13 +176,19 @@ class Cloud:
         bedrock.install(self.bedrock)
 
     def _deploy(self, template: Path, name: str, parameters: dict[str, Any] | None) -> None:
+        self.stack = self._created(template, name, parameters)
+        translation.abandon()
+        apis = {
+            each: self.stack.attribute(each, "ApiEndpoint") for each in self.stack.logical_ids("AWS::ApiGatewayV2::Api")
+        }
+        self.api_url = apis.get("Api") or (next(iter(apis.values())) if len(apis) == 1 else "")
+
+    def _created(self, template: Path, name: str, parameters: dict[str, Any] | None) -> Stack:
         from bulwark.local.stack.resources import HANDLERS
 
-        self.stack = Stack(template, name, self._clients, HANDLERS, self._surroundings, parameters)
-        self.stack.create()
-        translation.abandon()
-        apis = self._surroundings.apis
-        self.api_url = apis.get("Api") or (next(iter(apis.values())) if len(apis) == 1 else "")
+        stack = Stack(template, name, self._clients, HANDLERS, self._surroundings, parameters)
+        stack.create()
+        return stack
 
     def _add_users(self) -> None:
         from bulwark.local import users
@@ -176,8 +196,8 @@ class Cloud:
         for pool in self.stack.logical_ids("AWS::Cognito::UserPool"):
             self.outputs |= users.create_users(self._clients("cognito-idp"), self.stack.physical_id(pool))
 
-    def _deploy_policy(self, policy: Any) -> None:
-        """Deploy a policy, at once, to the stack's one configuration profile."""
+    def _deploy_policy(self, stack: Stack, policy: Any) -> None:
+        """Deploy a policy, at once, to a stack's one configuration profile."""
         document = policy if isinstance(policy, str) else json.dumps(policy) if isinstance(policy, dict) else None
         content = document.encode() if document and document.lstrip().startswith("{") else Path(policy).read_bytes()
         appconfig = self._clients("appconfig")
@@ -186,7 +206,7 @@ class Cloud:
             "EnvironmentId": "AWS::AppConfig::Environment",
             "ConfigurationProfileId": "AWS::AppConfig::ConfigurationProfile",
         }
-        ids = {key: self.stack.physical_id(self.stack.logical_ids(kind)[0]) for key, kind in names.items()}
+        ids = {key: stack.physical_id(stack.logical_ids(kind)[0]) for key, kind in names.items()}
         made = appconfig.create_hosted_configuration_version(
             ApplicationId=ids["ApplicationId"],
             ConfigurationProfileId=ids["ConfigurationProfileId"],
@@ -297,7 +317,7 @@ def start(
             cloud._add_users()
             cloud._add_controls()
             if policy is not None:
-                cloud._deploy_policy(policy)
+                cloud._deploy_policy(cloud.stack, policy)
             cloud._begin(schedules)
     except BaseException:
         cloud.stop()

@@ -29,8 +29,8 @@ class Surroundings:
     keys: Keys
     invoke: Callable[[str, bytes], tuple[bytes, str | None]]
     layers: dict[str, Path] = field(default_factory=dict)
-    apis: dict[str, str] = field(default_factory=dict)
-    """The URLs of HTTP APIs by their logical ids."""
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The stack that has a name, by the type and the name, of what an account has once."""
     _addresses: dict[str, str] = field(default_factory=dict)
     _served: list[Served] = field(default_factory=list)
 

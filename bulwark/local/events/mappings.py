@@ -18,16 +18,17 @@ class Source(Protocol):
 
 
 class EventSourceMappings:
-    """Every mapping of the stack; they begin to poll together, when the stack stands."""
+    """Every mapping; those of a stack begin to poll together, when it stands."""
 
     def __init__(
         self, host: FunctionHost, clients: Callable[[str], Any], targets: Targets, longest_window: float
     ) -> None:
         self._host, self._clients, self._targets = host, clients, targets
         self._longest_window = longest_window
-        self._sources: dict[str, Source] = {}
+        self._sources: list[Source] = []
+        self._waiting: list[Source] = []
 
-    def add(self, identifier: str, properties: dict[str, Any]) -> None:
+    def add(self, properties: dict[str, Any]) -> None:
         """Make a mapping known; a property that it cannot honour is refused."""
         service = properties["EventSourceArn"].split(":")[2]
         window = "MaximumBatchingWindowInSeconds"
@@ -39,12 +40,14 @@ class EventSourceMappings:
         else:
             raise NotImplementedError(f"no event source mapping of {properties['EventSourceArn']}")
         if str(properties.get("Enabled", True)).lower() != "false":
-            self._sources[identifier] = source
+            self._waiting.append(source)
 
     def start(self) -> None:
-        for source in self._sources.values():
+        while self._waiting:
+            source = self._waiting.pop(0)
+            self._sources.append(source)
             source.start()
 
     def stop(self) -> None:
-        for source in self._sources.values():
+        for source in self._sources:
             source.stop()

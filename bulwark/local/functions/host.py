@@ -54,7 +54,8 @@ class FunctionHost:
     def add(self, function: Function) -> None:
         """Make a function known; its workers start when it is first invoked."""
         self._pools[function.name] = _Pool(function, self._start_worker, self.concurrency)
-        self._names[function.logical_id] = function.name
+        # The first stack's, where stacks have it alike.
+        self._names.setdefault(function.logical_id, function.name)
 
     def function(self, name: str) -> Function:
         """A function by name, logical id or ARN, with or without a qualifier."""

@@ -13,6 +13,28 @@ from bulwark.local.stack.api_calls import UnsupportedProperty, call
 from bulwark.local.stack.intrinsics import NO_VALUE, Intrinsics, references
 from bulwark.local.stack.template import TemplateError
 
+# Of these an account and Region has one of a name, which Ref gives, and a stack that brings another rolls back.
+_UNIQUE = frozenset(
+    {
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::DynamoDB::Table",
+        "AWS::Events::EventBus",
+        "AWS::Events::EventBusPolicy",
+        "AWS::Events::Rule",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Role",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::SNS::Topic",
+        "AWS::SQS::Queue",
+        "AWS::SSM::Parameter",
+        "AWS::Scheduler::Schedule",
+        "AWS::StepFunctions::StateMachine",
+    }
+)
+
 
 class UnsupportedResource(TemplateError):
     """A resource type that the embedded AWS does not know."""
@@ -164,6 +186,8 @@ class Stack:
         try:
             making = Making(self, logical_id, self._resolve(resource.get("Properties") or {}))
             self.resources[logical_id] = self.handlers[kind](making)
+            if kind in _UNIQUE and self.surroundings is not None:
+                self._claim(kind, self.resources[logical_id].physical_id)
         except UnsupportedProperty as error:
             raise UnsupportedProperty(
                 f"{self.path.name}: {logical_id} ({kind}): property {error} is not supported"
@@ -172,6 +196,13 @@ class Stack:
             raise type(error)(f"{self.path.name}: {logical_id} ({kind}): {error}") from error
         except Exception as error:
             raise TemplateError(f"{self.path.name}: {logical_id} ({kind}): {type(error).__name__}: {error}") from error
+
+    def _claim(self, kind: str, name: str) -> None:
+        owner = self.surroundings.owners.setdefault((kind, name), self.name)
+        if owner != self.name:
+            raise TemplateError(
+                f"{name} already exists, in stack {owner}: what an account and Region has once carries the stack's name"
+            )
 
     def _ref(self, name: str) -> Any:
         if name in self._pseudo:

@@ -3,6 +3,7 @@
 In a drill time runs faster: at speed 30 a row is two seconds, and every moment here is the clock's times 30.
 """
 
+import os
 from datetime import UTC, datetime
 
 import boto3
@@ -39,7 +40,7 @@ def rows(use_case: str, after: float, now: float, speed: float) -> list[Minute]:
                         "MetricName": metric,
                         "Dimensions": [
                             {"Name": "use_case", "Value": use_case},
-                            {"Name": "service", "Value": "bulwark"},
+                            {"Name": "service", "Value": os.environ["POWERTOOLS_SERVICE_NAME"]},
                         ],
                     },
                     "Period": period,

@@ -46,14 +46,15 @@ class Patient:
             at = since + seconds * self._chance.random()
             grounding = sum(self._chance.random() < (0.5 if ill else 0.9) for _ in range(5)) / 5
             values = {"Grounding": grounding, "Relevance": 0.8, "Confidence": 0.8, "CostUsd": 0.001, "Latency": 1.0}
-            data += [datum(name, value, at) for name, value in values.items()]
+            data += [datum(self._bulwark, name, value, at) for name, value in values.items()]
         cloudwatch = self._bulwark.cloud.client("cloudwatch")
         for start in range(0, len(data), 500):
             cloudwatch.put_metric_data(Namespace="Bulwark", MetricData=data[start : start + 500])
 
 
-def datum(name: str, value: float, at: float) -> dict:
-    dimensions = [{"Name": "use_case", "Value": USE_CASE}, {"Name": "service", "Value": "bulwark"}]
+def datum(bulwark: Bulwark, name: str, value: float, at: float) -> dict:
+    service = bulwark.outputs["MetricsService"]
+    dimensions = [{"Name": "use_case", "Value": USE_CASE}, {"Name": "service", "Value": service}]
     return {"MetricName": name, "Value": value, "Timestamp": at, "Dimensions": dimensions}
 
 

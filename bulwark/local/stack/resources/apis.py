@@ -18,7 +18,6 @@ def api(making: Making) -> Created:
     around = making.stack.surroundings
     served = http_api.serve(body, around.keys, around.invoke, api_id=identifier)
     url = around.serve(f"https://{identifier}.execute-api.{REGION}.amazonaws.com", served)
-    around.apis[making.logical_id] = url
     return Created(identifier, {"ApiId": identifier, "ApiEndpoint": url})
 
 

@@ -94,7 +94,7 @@ def permission(making: Making) -> Created:
 
 def event_source_mapping(making: Making) -> Created:
     identifier = str(uuid.uuid4())
-    making.stack.surroundings.mappings.add(identifier, making.properties)
+    making.stack.surroundings.mappings.add(making.properties)
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:{identifier}"
     return Created(identifier, {"Id": identifier, "EventSourceMappingArn": arn})
 
