@@ -119,11 +119,21 @@ def test_failures_of_one_are_no_alarm_of_the_other(both):
 def test_an_incident_is_of_the_stack_that_was_told(both):
     first, second = both
     detail = {"use_case": "product_support", "words": "it names a manual that does not exist", "severity": 3}
-    second.put("IncidentReported", detail, source="bulwark")
+    second.put("IncidentReported", detail)
 
     waited(second.incidents)
 
     assert first.cloud.settle() and first.incidents() == []
+
+
+@pytest.mark.parametrize("source", ["bulwark", "nobody.app"])
+def test_nobody_but_a_producer_has_a_person_erased_over_the_bus(both, source):
+    first, _ = both
+    detail = {"subject_id": "ana", "reason": "SUBJECT_REQUEST", "requested_by": "a stranger", "tenant": "acme"}
+    first.put("ErasureRequested", detail, source)
+
+    assert first.cloud.settle()
+    assert [item for item in first.items("ControlTable") if item["control_key"]["S"].startswith("erasure#")] == []
 
 
 def test_an_alarm_is_heard_by_its_own_stack(both):

@@ -6,6 +6,7 @@ import re
 import pytest
 from machines import ROOT
 
+from adapters import bus
 from domain.governance.holds import HELD_OBJECTS
 from domain.governance.retention import EVENT_DAYS, MOST_DAYS
 from domain.policy import Policy
@@ -90,6 +91,37 @@ def test_the_bus_takes_the_sources_of_the_shipped_policy_s_producers_and_no_othe
     assert set(rules.producers) == {(account, source) for source in sources.split(",")}
     strangers = template["Resources"]["StrangersPolicy"]["Properties"]["Statement"]
     assert strangers["Effect"] == "Deny" and "StringNotEquals" in strangers["Condition"]
+
+
+def test_nobody_else_speaks_on_the_bus_as_we_do(template):
+    """Tenants act on what they are told there."""
+    announcing = {
+        f"{logical_id}Role.Arn"
+        for logical_id, resource in template["Resources"].items()
+        if "EVENT_BUS" in resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
+    }
+
+    statement = template["Resources"]["OwnSourcePolicy"]["Properties"]["Statement"]
+    assert statement["Effect"] == "Deny" and statement["Principal"] == "*"
+    assert statement["Condition"]["StringEquals"] == {"events:source": bus.SOURCE}
+    assert set(statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]) == announcing
+
+
+def test_what_producers_may_ask_for_the_bus_takes_of_them_alone(template):
+    """A rule without a source would take it of whoever may put an event."""
+    rules = {
+        event["Properties"]["Pattern"]["detail-type"][0]: event["Properties"]["Pattern"]
+        for resource in template["Resources"].values()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "EventBridgeRule" and "EventBusName" in event["Properties"]
+    }
+
+    assert {name: rule.get("source") for name, rule in rules.items()} == {
+        # Its function knows whose source it is, and keeps what it refuses.
+        "InferenceRequested": None,
+        "ErasureRequested": "ProducerSources",
+        "IncidentReported": "ProducerSources",
+    }
 
 
 def test_the_longest_class_that_may_be_is_the_one_that_cleanup_waits_for():
