@@ -17,8 +17,9 @@ from domain.errors import PayloadGone
 # object is cheaper.
 INLINE_BYTES = 24 * 1024
 
-# Who may not list a bucket is told AccessDenied of what is not in it.
-GONE = ("NoSuchKey", "AccessDenied")
+# Whoever reads may list the bucket, so AccessDenied is never said of what is not there. A HEAD has no body to say more
+# than its status in.
+_GONE = ("NoSuchKey", "404")
 
 # As many as one call lists, or deletes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 MOST_LISTED = MOST_DELETED = 1000
@@ -93,10 +94,11 @@ def put(key: str, data: bytes) -> str:
 
 
 def get(key: str) -> bytes:
+    """An object's bytes; raises PayloadGone if it is not there."""
     try:
         return client().get_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key)["Body"].read()
     except ClientError as error:
-        if error.response["Error"]["Code"] in GONE:
+        if error.response["Error"]["Code"] in _GONE:
             raise PayloadGone(key) from error
         raise
 
@@ -140,7 +142,7 @@ def copy(source: str, key: str) -> bool:
     try:
         client().copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": source})
     except ClientError as error:
-        if error.response["Error"]["Code"] in GONE:
+        if error.response["Error"]["Code"] in _GONE:
             return False
         raise
     return True
@@ -150,8 +152,7 @@ def exists(key: str) -> bool:
     try:
         client().head_object(Bucket=os.environ["PAYLOAD_BUCKET"], Key=key)
     except ClientError as error:
-        # A HEAD has no body to say more than its status in.
-        if error.response["Error"]["Code"] in ("404", "403", *GONE):
+        if error.response["Error"]["Code"] in _GONE:
             return False
         raise
     return True

@@ -3,7 +3,8 @@
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.awsrequest import AWSResponse
 from botocore.signers import RequestSigner
 from botocore.stub import Stubber
 from moto import mock_aws
@@ -18,7 +20,7 @@ from moto.core.base_backend import BackendDict
 from words import sealed
 
 import adapters.clock
-from adapters import key_memory, modes_table, requests_table, root_key, schemas, workflows
+from adapters import key_memory, modes_table, payloads, requests_table, root_key, schemas, workflows
 from adapters import policy as policy_adapter
 from adapters.clock import iso
 from adapters.desk import desk_settings
@@ -182,6 +184,27 @@ def keys(table, monkeypatch):
 def bucket(aws):
     s3.meta.client.create_bucket(Bucket="payloads")
     return _bucket("payloads")
+
+
+@pytest.fixture
+def forbidden() -> Callable[[], AbstractContextManager[None]]:
+    """For as long as the context lasts nobody may read from S3."""
+
+    @contextmanager
+    def forbid() -> Iterator[None]:
+        def refuse(model: Any, **_: Any) -> tuple[AWSResponse, dict] | None:
+            if model.name not in ("GetObject", "HeadObject", "CopyObject"):
+                return None
+            # Of a HEAD there is the status alone.
+            code = "403" if model.name == "HeadObject" else "AccessDenied"
+            return AWSResponse("", 403, {}, None), {"Error": {"Code": code, "Message": ""}}
+
+        events = payloads.client().meta.events
+        events.register_first("before-call.s3", refuse)
+        yield
+        events.unregister("before-call.s3", refuse)
+
+    return forbid
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """adapters/payloads.py: small texts stay in their record, large ones go to the bucket."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from adapters import payloads
 from adapters.payloads import INLINE_BYTES, keep, text_of
 from adapters.sealing import SubjectKey
-from domain.errors import SubjectErased
+from domain.errors import PayloadGone, SubjectErased
 
 KEY, OTHER = SubjectKey("ana", b"a" * 32), SubjectKey("ben", b"b" * 32)
 EXPIRES_AT = 1_800_000_000.0  # 2027-01-15T08:00:00Z
@@ -80,3 +81,24 @@ def test_events_too_large_for_an_execution_are_kept_apart(bucket):
 
     assert ref.startswith("events/")
     assert payloads.get(ref) == b"{}"
+
+
+def test_what_is_not_there_is_gone(bucket):
+    assert not payloads.exists("held/a.json") and not payloads.copy("held/a.json", "requests/a.json")
+    with pytest.raises(PayloadGone):
+        payloads.get("held/a.json")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: payloads.get("held/a.json"),
+        lambda: payloads.exists("held/a.json"),
+        lambda: payloads.copy("held/a.json", "requests/a.json"),
+    ],
+    ids=["get", "exists", "copy"],
+)
+def test_what_is_forbidden_is_an_error_and_not_gone(bucket, forbidden, read):
+    payloads.put("held/a.json", b"words")
+    with forbidden(), pytest.raises(ClientError):
+        read()

@@ -140,12 +140,40 @@ def test_the_bucket_s_lifecycle_is_a_net_behind_the_cleanup_and_not_under_what_i
     assert not [prefix for prefix in days if HELD_OBJECTS.startswith(prefix)]
 
 
+def statements(resource: dict) -> list[dict]:
+    """Those of a managed policy, or those that a function has inline."""
+    properties = resource.get("Properties", {})
+    inline = [one for one in properties.get("Policies", []) if isinstance(one, dict)]
+    document = [properties["PolicyDocument"]] if resource["Type"] == "AWS::IAM::ManagedPolicy" else []
+    return [statement for policy in [*inline, *document] for statement in policy.get("Statement", [])]
+
+
 def test_whoever_reads_a_request_s_objects_reads_them_while_they_are_held(template):
     """A hold moves what a record refers to."""
+    found = 0
     for name, resource in template["Resources"].items():
-        policies = resource.get("Properties", {}).get("Policies", [])
-        found = [one for policy in policies if isinstance(policy, dict) for one in policy.get("Statement", [])]
-        for statement in found:
+        for statement in statements(resource):
             resources = str(statement["Resource"])
             if "s3:GetObject" in str(statement["Action"]) and "/requests/*" in resources:
                 assert f"/{HELD_OBJECTS}*" in resources, name
+                found += 1
+    assert found >= 2
+
+
+def test_whoever_reads_an_object_may_list_its_bucket(template):
+    """Else what is gone would be as forbidden as what is there, and a denial would be taken for an absence."""
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "PayloadBucket.Arn"}
+    readers = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if any(
+            "s3:GetObject" in str(each["Action"]) and "PayloadBucket" in str(each["Resource"])
+            for each in statements(resource)
+        )
+    }
+
+    for name, resource in readers.items():
+        policies = [one for one in resource["Properties"].get("Policies", []) if isinstance(one, str)]
+        of_them = [each for policy in policies for each in statements(template["Resources"].get(policy, {"Type": ""}))]
+        assert listing in [*statements(resource), *of_them], name
+    assert {"AdmitRequestFunction", "PayloadReadPolicy", "HoldAccessPolicy", "EraseStorePolicy"} <= readers.keys()

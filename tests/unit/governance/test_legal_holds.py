@@ -4,6 +4,7 @@ import json
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from people import judge, reviewer
 from words import text_of
 
@@ -102,6 +103,19 @@ def test_an_original_that_went_with_its_day_comes_back(subject, act, bucket):
 
     assert text_of(requests_table.find("acme#large"), "payload") == LONG + "large"
     assert not list(bucket.objects.filter(Prefix="held/"))
+
+
+def test_copies_that_cannot_be_read_stay_when_a_hold_is_lifted(subject, act, bucket, forbidden):
+    act(set_hold.handler)
+    bucket.objects.filter(Prefix="requests/").delete()
+    held = [each.key for each in bucket.objects.filter(Prefix="held/")]
+
+    with forbidden(), pytest.raises(ClientError):
+        act(lift_hold.handler)
+    assert [each.key for each in bucket.objects.filter(Prefix="held/")] == held
+
+    act(lift_hold.handler)
+    assert text_of(requests_table.find("acme#large"), "payload") == LONG + "large"
 
 
 def test_a_review_is_held_though_its_request_is_gone(subject, act, requests, reviews):
