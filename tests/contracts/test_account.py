@@ -62,18 +62,52 @@ def test_no_schedule_has_the_name_that_sam_would_give_it(template):
     assert len(schedules) == 5
 
 
+def alarms(template: dict) -> dict[str, dict]:
+    return {
+        logical_id: resource["Properties"]
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+
+
+def test_each_alarm_goes_to_the_topic_that_somebody_is_subscribed_to(template, observability):
+    topic = ["HasAlarmTopic", "AlarmTopicArn", "AlarmTopic"]
+    resources = template["Resources"]
+
+    told = {logical_id: alarm["AlarmActions"] for logical_id, alarm in alarms(template).items()}
+    told |= {logical_id: alarm["AlarmActions"] for logical_id, alarm in alarms(observability).items()}
+    assert told.pop("RequestsFailedAlarm") == [topic]
+    assert [logical_id for logical_id, actions in told.items() if actions != ["AlarmTopicArn"]] == []
+    assert resources["Observability"]["Properties"]["Parameters"]["AlarmTopicArn"] == topic
+    assert resources["AlarmSubscription"]["Properties"]["TopicArn"] == "AlarmTopic"
+
+
+def test_an_alarm_of_a_machine_sums_every_way_in_which_an_execution_is_cut_off(observability):
+    machines = {}
+    for logical_id, alarm in alarms(observability).items():
+        queries = {query["Id"]: query for query in alarm.get("Metrics", ())}
+        watched = {
+            query["MetricStat"]["Metric"]["MetricName"]: name
+            for name, query in queries.items()
+            if query.get("MetricStat", {}).get("Metric", {}).get("Namespace") == "AWS/States"
+        }
+        assert alarm.get("Namespace") != "AWS/States", logical_id
+        if watched:
+            assert watched.keys() == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}, logical_id
+            [sum_of] = [query["Expression"] for query in queries.values() if "Expression" in query]
+            assert all(f"FILL({name}, 0)" in sum_of.split(" + ") for name in watched.values()), logical_id
+            machines[logical_id] = watched
+
+    assert len(machines) == 4
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_each_metric_of_ours_that_an_alarm_watches_is_of_this_stack(template, observability, nested):
-    resources = (observability if nested else template)["Resources"]
     service = {"Name": "service", "Value": "Service" if nested else "AWS::StackName"}
     watched = []
-    for logical_id, resource in resources.items():
-        if resource["Type"] == "AWS::CloudWatch::Alarm":
-            properties = resource["Properties"]
-            metrics = [
-                query["MetricStat"]["Metric"] for query in properties.get("Metrics", ()) if "MetricStat" in query
-            ]
-            watched += [(logical_id, metric) for metric in metrics or [properties] if metric["Namespace"] == "Bulwark"]
+    for logical_id, alarm in alarms(observability if nested else template).items():
+        metrics = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", ()) if "MetricStat" in query]
+        watched += [(logical_id, metric) for metric in metrics or [alarm] if metric["Namespace"] == "Bulwark"]
 
     assert [logical_id for logical_id, metric in watched if service not in metric["Dimensions"]] == []
     assert len(watched) >= 3

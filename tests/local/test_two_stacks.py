@@ -214,3 +214,27 @@ def test_a_twin_of_what_an_account_has_once_is_refused(both, tmp_path, resource)
     both[0].cloud.deploy(path, names[0])
     with pytest.raises(TemplateError, match="(?i)exist"):
         both[0].cloud.deploy(path, names[1])
+
+
+@pytest.mark.parametrize(
+    ("given", "hears"),
+    [
+        ({"AlarmEmail": "oncall@example.com"}, "oncall@example.com"),
+        ({"AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:theirs"}, None),
+    ],
+)
+def test_prod_is_refused_until_somebody_hears_its_alarms(both, given, hears):
+    cloud, name = both[0].cloud, f"prod-{uuid.uuid4().hex[:8]}"
+    with pytest.raises(TemplateError, match="SomebodyHearsAlarms: Nobody would hear"):
+        cloud.deploy(ROOT / "template.yaml", name, {"Stage": "prod"})
+
+    stack = cloud.deploy(ROOT / "template.yaml", name, {"Stage": "prod"} | given)
+
+    topic = stack.outputs["AlarmTopicArn"]
+    [alarm] = cloud.client("cloudwatch").describe_alarms(
+        AlarmNames=[stack.physical_id("Observability/DeadLettersAlarm")]
+    )["MetricAlarms"]
+    assert alarm["AlarmActions"] == [given.get("AlarmTopicArn", topic)]
+    if hears:
+        [found] = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        assert (found["Protocol"], found["Endpoint"]) == ("email", hears)

@@ -42,6 +42,7 @@ class Intrinsics:
             "Fn::And": lambda a: all(self.resolve(each) for each in a),
             "Fn::Or": lambda a: any(self.resolve(each) for each in a),
             "Fn::Not": lambda a: not self.resolve(a[0]),
+            "Fn::Contains": lambda a: self.resolve(a[1]) in self.resolve(a[0]),
             "Fn::FindInMap": self._find_in_map,
             "Fn::Base64": lambda a: base64.b64encode(self.resolve(a).encode()).decode(),
             "Fn::Cidr": self._cidr,

@@ -143,7 +143,10 @@ class Stack:
         return [logical_id for logical_id, each in self.types.items() if each == kind]
 
     def create(self) -> None:
-        """Create every resource whose condition holds, then the outputs."""
+        """Create every resource whose condition holds, then the outputs; a rule that is not met stops it before."""
+        for name, rule in (self.template.get("Rules") or {}).items():
+            if self._values.condition(rule.get("RuleCondition", True)):
+                self._check(name, rule["Assertions"])
         described = self.template["Resources"]
         unknown = sorted({each["Type"] for each in described.values()} - set(self.handlers))
         if unknown:
@@ -162,6 +165,11 @@ class Stack:
             self.outputs[name] = self._resolve(output["Value"])
             if "Export" in output:
                 self.exports[self._values.resolve(output["Export"]["Name"])] = self.outputs[name]
+
+    def _check(self, rule: str, assertions: list[dict[str, Any]]) -> None:
+        for assertion in assertions:
+            if not self._values.condition(assertion["Assert"]):
+                raise TemplateError(f"{self.path.name}: {rule}: {assertion.get('AssertDescription', 'is not met')}")
 
     def _resolve(self, value: Any) -> Any:
         """A value with its intrinsics evaluated, and addresses of AWS that are served here as they are here."""
