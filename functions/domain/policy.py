@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from domain.inference.prompts import MAX_GROUNDING_ANSWER, MAX_GROUNDING_TOKENS
+
 OWN_ACCOUNT = "own"
 # What all use cases run on, where incidents are told of it; no use case may have this name.
 SYSTEM = "system"
@@ -259,6 +261,11 @@ def _use_case(
     where = f"use_cases.{name}"
     prompt = _named(document["prompts"], raw["prompt"], f"{where}.prompt")
     score = _named(document["confidence"], raw["confidence"], f"{where}.confidence")
+    if "knowledge_base" in raw and raw["max_output_tokens"] > MAX_GROUNDING_TOKENS:
+        raise PolicyInvalid(
+            f"{where}.max_output_tokens: {raw['max_output_tokens']} would leave answers to passages unchecked: the "
+            f"grounding check takes {MAX_GROUNDING_ANSWER} characters, some {MAX_GROUNDING_TOKENS} tokens"
+        )
     return UseCase(
         name=name,
         system=prompt["system"],

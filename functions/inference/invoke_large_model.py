@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import payloads, subject_keys
 from adapters.inference import bedrock
-from domain.inference.prompts import render
+from domain.inference.prompts import last_turn, render
 
 logger = Logger()
 
@@ -16,9 +16,8 @@ logger = Logger()
 def handler(event: dict, context: LambdaContext) -> dict:
     request, kept = event["request"], {"payload_ref": event["payload_ref"]}
     body = payloads.text_of(kept, "payload", subject_keys.carried(request["subject"]), request["request_key"])
-    rendered = render(json.loads(body))
-    content = [*rendered["passages"], *event["passages"], rendered["query"]]
-    messages = [*rendered["messages"], {"Role": "user", "Content": content}]
+    rendered = render(json.loads(body), event["call"]["InferenceConfig"]["MaxTokens"])
+    messages = [*rendered["messages"], last_turn(rendered, event["passages"])]
     answer = bedrock.converse(event["call"] | {"Messages": messages})
     logger.info("large request answered", stop_reason=answer["StopReason"])
     return answer

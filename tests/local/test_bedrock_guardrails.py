@@ -6,7 +6,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import bulwark.local.bedrock
+from bulwark.local.bedrock.conversation import Conversation
+from bulwark.local.bedrock.errors import BedrockError
 from bulwark.local.bedrock.grounding import grounding_score, relevance_score
+from bulwark.local.bedrock.guard import Guard
 
 LITE = "amazon.nova-lite-v1:0"
 MESSAGES = {"blockedInputMessaging": "Input stopped.", "blockedOutputsMessaging": "Output stopped."}
@@ -105,6 +108,32 @@ def test_a_guardrail_is_kept_by_version_and_found_by_id_and_arn(client):
         control.create_guardrail(name="kept", **MESSAGES)
     control.delete_guardrail(guardrailIdentifier=made["guardrailId"])
     assert made["guardrailId"] not in [each["id"] for each in control.list_guardrails()["guardrails"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([qualified("How long?", "query", "guard_content")], "needs a grounding source"),
+        ([qualified(SOURCE, "grounding_source"), qualified("q" * 1001, "query")], "query of 1000"),
+        ([qualified("s" * 100_001, "grounding_source"), qualified("How long?", "query")], "sources of 100000"),
+        ([qualified(" ", "grounding_source"), qualified("How long?", "query")], "is blank"),
+    ],
+)
+def test_the_grounding_check_refuses_what_it_does_not_take(converse, guardrail, content, told):
+    checks = guardrail(**grounding(("GROUNDING", 0.7, "NONE"), ("RELEVANCE", 0.5, "NONE")))
+
+    with pytest.raises(ClientError, match=f"ValidationException.*{told}"):
+        converse(checks, content)
+
+
+def test_the_grounding_check_refuses_an_answer_that_is_too_long_for_it():
+    checks = grounding(("GROUNDING", 0.7, "NONE")) | {"guardrailId": "g", **MESSAGES}
+    content = [qualified(SOURCE, "grounding_source"), qualified("How long?", "query")]
+    grounded = Conversation.parse({"messages": [{"role": "user", "content": content}]})
+
+    assert Guard(checks, "enabled").on_output(grounded, "x" * 5000, "end_turn") == ("x" * 5000, "end_turn")
+    with pytest.raises(BedrockError, match="an answer of 5000"):
+        Guard(checks, "enabled").on_output(grounded, "x" * 5001, "end_turn")
 
 
 def test_a_guardrail_that_does_not_exist_stops_the_call(converse):

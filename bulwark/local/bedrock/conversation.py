@@ -37,7 +37,7 @@ class Conversation:
             if before.get("role") == after.get("role"):
                 raise invalid(_ALTERNATES)
         for place, block in _blocks(body):
-            if "text" in block and not str(block["text"]).strip():
+            if ("text" in block or "guardContent" in block) and not _text_of(block).strip():
                 raise invalid(_BLANK.format(place))
         return Conversation(body)
 

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bulwark.local.bedrock.conversation import Conversation
+from bulwark.local.bedrock.errors import invalid
 from bulwark.local.bedrock.guardrail_filters import LABEL, Grounds, Verdict, assess, mask
+
+# https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-contextual-grounding-check.html
+MAX_QUERY, MAX_SOURCES, MAX_ANSWER = 1_000, 100_000, 5_000
 
 
 class Guard:
@@ -29,6 +33,8 @@ class Guard:
     def on_input(self, conversation: Conversation) -> Conversation:
         if self._guardrail is None:
             return conversation
+        if grounded_by(self._guardrail):
+            _check_grounds(conversation.grounds)
         verdict = self._assess("INPUT", conversation.guarded_text(), Grounds(), len(conversation.text))
         self._input = verdict
         if verdict[0].masked and not verdict[0].blocked:
@@ -38,6 +44,8 @@ class Guard:
     def on_output(self, conversation: Conversation, text: str, stop_reason: str) -> tuple[str, str]:
         if self._guardrail is None or not text:
             return text, stop_reason
+        if grounded_by(self._guardrail) and conversation.grounds.sources and len(text) > MAX_ANSWER:
+            raise invalid(f"The contextual grounding check takes an answer of {MAX_ANSWER} characters.")
         self._output = self._assess("OUTPUT", text, conversation.grounds, len(text))
         self._model_output = [text]
         verdict = self._output[0]
@@ -69,6 +77,20 @@ class Guard:
             **verdict.assessment,
             "invocationMetrics": metrics(verdict, started, coverage),
         }
+
+
+def grounded_by(guardrail: Mapping[str, Any]) -> bool:
+    """Whether a guardrail checks what an answer rests on."""
+    return bool((guardrail.get("contextualGroundingPolicyConfig") or {}).get("filtersConfig"))
+
+
+def _check_grounds(grounds: Grounds) -> None:
+    if grounds.query and not grounds.sources:
+        raise invalid("The contextual grounding check needs a grounding source for its query.")
+    if len(grounds.query) > MAX_QUERY or sum(map(len, grounds.sources)) > MAX_SOURCES:
+        raise invalid(
+            f"The contextual grounding check takes a query of {MAX_QUERY} and sources of {MAX_SOURCES} characters."
+        )
 
 
 def metrics(verdict: Verdict, started: float, coverage: dict[str, int]) -> dict[str, Any]:

@@ -13,26 +13,40 @@ MARKUP_BYTES = 150  # what guarded() puts around a text, and more
 PASSAGE_QUALIFIERS = ["grounding_source", "guard_content"]
 QUERY_QUALIFIERS = ["query", "guard_content"]
 JUDGED_ONLY = ["guard_content"]
-# The contextual grounding check takes no more
+# The contextual grounding check takes no more characters, and of sources half as many in some Regions as in others
 # (https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-contextual-grounding-check.html);
 # beyond it the texts are still judged, and the missing score counts against the answer's confidence.
-MAX_GROUNDING_QUERY, MAX_GROUNDING_SOURCE = 1_000, 100_000
+MAX_GROUNDING_QUERY, MAX_GROUNDING_SOURCE, MAX_GROUNDING_ANSWER = 1_000, 50_000, 5_000
+# How long an answer becomes is known by its tokens alone, which have four characters in English, seldom five.
+MAX_GROUNDING_TOKENS = MAX_GROUNDING_ANSWER // 5
 
 
 def guarded(text: str, qualifiers: list[str]) -> dict:
     return {"GuardContent": {"Text": {"Text": text, "Qualifiers": qualifiers}}}
 
 
-def render(detail: dict) -> dict:
+def render(detail: dict, max_output_tokens: int) -> dict:
     """The request's part of a Converse call, in the spelling of a Step Functions integration."""
     passages = [passage["text"] for passage in detail.get("passages", ())]
-    checked = len(detail["query"]) <= MAX_GROUNDING_QUERY and sum(map(len, passages)) <= MAX_GROUNDING_SOURCE
+    checked = (
+        len(detail["query"]) <= MAX_GROUNDING_QUERY
+        and sum(map(len, passages)) <= MAX_GROUNDING_SOURCE
+        and max_output_tokens <= MAX_GROUNDING_TOKENS
+    )
     return {
         "messages": [_turn(turn) for turn in detail.get("history", ())],
         "passages": [guarded(text, PASSAGE_QUALIFIERS if checked else JUDGED_ONLY) for text in passages],
         "query": guarded(detail["query"], QUERY_QUALIFIERS if checked else JUDGED_ONLY),
         "passage_qualifiers": PASSAGE_QUALIFIERS if checked else JUDGED_ONLY,
     }
+
+
+def last_turn(rendered: dict, retrieved: list[dict]) -> dict:
+    """The turn that asks, as InvokeModel has it: without passages the query is judged and grounds nothing."""
+    passages, query = [*rendered["passages"], *retrieved], rendered["query"]
+    if not passages:
+        query = guarded(query["GuardContent"]["Text"]["Text"], JUDGED_ONLY)
+    return {"Role": "user", "Content": [*passages, query]}
 
 
 def _turn(turn: dict) -> dict:

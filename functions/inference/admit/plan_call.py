@@ -8,7 +8,7 @@ from inference.admit.admission import Admission
 
 def plan_call(admission: Admission) -> Admission:
     request, use_case, detail = admission.request, admission.use_case, admission.detail
-    rendered = render(detail)
+    rendered = render(detail, use_case.max_output_tokens)
     retrieve = 0 if rendered["passages"] else use_case.passages_to_retrieve
     plan = {
         "admission": "ADMITTED",

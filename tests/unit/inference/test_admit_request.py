@@ -496,7 +496,7 @@ def told(plan: dict) -> dict:
         (Mode.STRICTER_REVIEW, {"confidence_threshold": 0.9}),
         (Mode.FALLBACK_MODEL, {"models": ["nova-pro"]}),
         (Mode.NO_RETRIEVAL, {"retrieve": 0}),
-        (Mode.CHEAPER, {"models": ["nova-lite"], "max_output_tokens": 512}),
+        (Mode.CHEAPER, {"models": ["nova-lite"], "max_output_tokens": 500}),
     ],
 )
 def test_a_mode_changes_of_a_plan_what_it_is_named_for_and_nothing_else(admit, in_mode, stored, mode, changed):

@@ -39,6 +39,15 @@ def test_time_runs_faster_for_incidents_in_a_drill_alone(policy_document):
     assert Policy.from_json(policy_document).drill_speed == 30
 
 
+def test_an_answer_to_passages_is_no_longer_than_the_grounding_check_takes(policy_document):
+    change(policy_document, "use_cases.general_question.max_output_tokens", 4096)
+    Policy.from_json(policy_document)
+
+    change(policy_document, "use_cases.product_support.max_output_tokens", 1001)
+    with pytest.raises(PolicyInvalid, match=r"^use_cases.product_support.max_output_tokens: 1001 would leave"):
+        Policy.from_json(policy_document)
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [
