@@ -1,8 +1,10 @@
 """policy deploy and policy show: the runtime policy, by AppConfig, gradually and with a way back."""
 
 import json
+import math
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,9 @@ from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.target import ROOT, EndpointOption, JsonOption, StackOption, Target, import_rules, reach
 
+# A guardrail reads 1,000 characters as a text unit, and an account has so many a second in most Regions, for each kind
+# of filter (https://docs.aws.amazon.com/general/latest/gr/bedrock.html).
+TEXT_UNITS_PER_SECOND = 25
 _RUNNING = ("VALIDATING", "DEPLOYING", "BAKING", "ROLLING_BACK")
 
 
@@ -47,15 +52,22 @@ def deploy(
         check_document(json.loads(text))
     target = reach(stack, endpoint)
     number = _start(target, text)
+    units = text_units(json.loads(text))
+    quota = {"text_units_per_second": units}
+    if units > TEXT_UNITS_PER_SECOND and not as_json:
+        render.say(
+            f"Tenants may have {units} guardrail text units read a second, and more where texts are long; an account "
+            f"has {TEXT_UNITS_PER_SECOND} in most Regions, beyond which requests wait: docs/first-deploy.md, Quotas."
+        )
     if not wait:
-        _tell({"deployment": number, "state": "STARTED"}, as_json, f"Deployment {number} has started.")
+        _tell({"deployment": number, "state": "STARTED"} | quota, as_json, f"Deployment {number} has started.")
         return
     ended = _wait(target, number, as_json)
     version = json.loads(text)["version"]
     if ended["State"] != "COMPLETE":
         why = next((event["Description"] for event in ended.get("EventLog", []) if event.get("Description")), "")
         raise Problem(f"Policy {version} is not in force: deployment {number} ended {ended['State']}. {why}".strip())
-    told = {"deployment": number, "state": "COMPLETE", "version": version}
+    told = {"deployment": number, "state": "COMPLETE", "version": version} | quota
     _tell(
         told,
         as_json,
@@ -99,6 +111,11 @@ def show(as_json: JsonOption = False, stack: StackOption = None, endpoint: Endpo
     render.table(("tenant", "use cases", ">a minute", ">at once"), rows)
 
 
+def text_units(document: Any) -> int:
+    """The fewest guardrail text units a second that tenants may use together: a question's, and its answer's."""
+    return math.ceil(2 * sum(tenant["requests_per_minute"] for tenant in document["tenants"].values()) / 60)
+
+
 def check_document(document: Any) -> None:
     """Refuse a document that breaks the schema or contradicts itself, by the very rules of the functions."""
     import_rules()
@@ -132,13 +149,14 @@ def _read(file: Path) -> str:
 def _start(target: Target, text: str) -> int:
     appconfig, outputs = target.client("appconfig"), target.outputs
     application, profile = outputs["PolicyApplicationId"], outputs["PolicyProfileId"]
-    made = appconfig.create_hosted_configuration_version(
-        ApplicationId=application,
-        ConfigurationProfileId=profile,
-        Content=text.encode(),
-        ContentType="application/json",
-    )
+    made: dict[str, Any] = {}
     try:
+        made = appconfig.create_hosted_configuration_version(
+            ApplicationId=application,
+            ConfigurationProfileId=profile,
+            Content=text.encode(),
+            ContentType="application/json",
+        )
         return appconfig.start_deployment(
             ApplicationId=application,
             EnvironmentId=outputs["PolicyEnvironmentId"],
@@ -146,12 +164,24 @@ def _start(target: Target, text: str) -> int:
             ConfigurationProfileId=profile,
             ConfigurationVersion=str(made["VersionNumber"]),
         )["DeploymentNumber"]
-    except appconfig.exceptions.ConflictException as error:
+    except appconfig.exceptions.ClientError as error:
+        if made:
+            # A profile has room for a hundred, and this one nobody deploys.
+            with suppress(appconfig.exceptions.ClientError):
+                appconfig.delete_hosted_configuration_version(
+                    ApplicationId=application, ConfigurationProfileId=profile, VersionNumber=made["VersionNumber"]
+                )
+        raise _refusal(target, error) from error
+
+
+def _refusal(target: Target, error: Any) -> Problem:
+    code = error.response["Error"]["Code"]
+    if code == "ConflictException":
         running = next((one for one in _deployments(target) if one["State"] in _RUNNING), None)
         number = f"deployment {running['DeploymentNumber']}" if running else "another deployment"
-        raise Problem(f"Not now: {number} is under way.", "Try again when it has ended.", Exit.REFUSED) from error
-    except appconfig.exceptions.BadRequestException as error:
-        raise Problem(f"The policy is refused: {_reason(error)}", "Nothing was deployed.", Exit.REFUSED) from error
+        return Problem(f"Not now: {number} is under way.", "Try again when it has ended.", Exit.REFUSED)
+    said = "The policy is refused" if code == "BadRequestException" else "AppConfig did not take the policy"
+    return Problem(f"{said}: {_reason(error)}", "Nothing was deployed.", Exit.REFUSED)
 
 
 def _reason(error: Any) -> str:

@@ -163,6 +163,19 @@ def test_a_request_s_deadline_is_later_than_its_machine_s_end(policy_document):
     assert timeout < policy_document["request_deadline_seconds"]
 
 
+@pytest.mark.parametrize("name", ["InvokeModel", "InvokeLargeModel"])
+def test_a_throttled_guardrail_has_time_to_take_the_largest_prompt(name):
+    """200 KB are 200 text units, of which it takes 25 a second in most Regions; full jitter halves each wait."""
+    retries = dict(states(definition_of(ROOT / "statemachines/inference.asl.yaml")))[name]["Retry"]
+    [throttled] = [retry for retry in retries if any("ThrottlingException" in one for one in retry["ErrorEquals"])]
+
+    waits = [
+        min(throttled["IntervalSeconds"] * throttled["BackoffRate"] ** attempt, throttled["MaxDelaySeconds"])
+        for attempt in range(throttled["MaxAttempts"])
+    ]
+    assert sum(waits) / 2 >= 200 / 25
+
+
 def test_a_machine_s_function_has_less_time_than_its_state(template):
     for machine, name, state in TASKS:
         if state["Resource"] == "arn:aws:states:::lambda:invoke":

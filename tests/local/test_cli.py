@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from moto.appconfig.models import appconfig_backends
 from sealed_words import key_of
 from typer.testing import CliRunner, Result
 
@@ -20,6 +21,7 @@ from bulwark.cli.dead_letters import _tell_gap
 from bulwark.cli.questions import OWN_QUESTIONS, read_details, read_question
 from bulwark.cli.scoring import Share
 from bulwark.cli.target import ROOT, Target, embedded
+from bulwark.local.clients import ACCOUNT, REGION
 from bulwark.local.cloud import Cloud, start
 
 COMMANDS = (
@@ -461,23 +463,47 @@ def test_what_the_audit_log_is_asked_wrongly_is_said(bulwark, arguments, says, e
     ],
 )
 @pytest.mark.parametrize("check", ["--check", "--no-check"])
-def test_a_bad_policy_is_refused_here_and_by_appconfig_alike(bulwark, told, tmp_path, change, why, check):
+def test_a_bad_policy_is_refused_here_and_by_appconfig_alike(bulwark, told, cloud, tmp_path, change, why, check):
     before = told("policy", "show")
     document = json.loads((ROOT / "policies" / "runtime.json").read_text())
     document["use_cases"]["general_question"] |= change
+
+    versions = kept_versions(cloud)
 
     refused = bulwark("policy", "deploy", lines(tmp_path / "bad.json", document), check, ends=4)
 
     assert why in refused.stderr
     assert told("policy", "show") == before
+    assert kept_versions(cloud) == versions, "a profile has room for a hundred"
+
+
+def kept_versions(cloud: Cloud) -> list[int]:
+    """As ListHostedConfigurationVersions would say, which moto does not have."""
+    application = appconfig_backends[ACCOUNT][REGION].applications[cloud.outputs["PolicyApplicationId"]]
+    return sorted(application.config_profiles[cloud.outputs["PolicyProfileId"]].config_versions)
+
+
+@pytest.mark.parametrize("made", ["/hostedconfigurationversions", "/deployments"])
+def test_what_appconfig_does_not_take_is_told_and_leaves_nothing(bulwark, told, cloud, tmp_path, made):
+    document, versions = told("policy", "show") | {"version": "too-many"}, kept_versions(cloud)
+    fault = {"service": "appconfig", "contains": made, "error": "ServiceQuotaExceededException"}
+    cloud.load_faults({"services": [fault]})
+
+    refused = bulwark("policy", "deploy", lines(tmp_path / "next.json", document), ends=4)
+    cloud.clear_faults()
+
+    assert "AppConfig did not take the policy" in refused.stderr and "Nothing was deployed" in refused.stderr
+    assert kept_versions(cloud) == versions
 
 
 def test_a_good_policy_is_in_force_afterwards(bulwark, told, tmp_path):
     document = told("policy", "show") | {"version": "next"}
 
-    bulwark("policy", "deploy", lines(tmp_path / "next.json", document))
+    deployed = bulwark("policy", "deploy", lines(tmp_path / "next.json", document))
 
     assert told("policy", "show")["version"] == "next"
+    # Who may send 1,800 requests a minute may need 60 units a second.
+    assert "60 guardrail text units" in deployed.stdout and "an account has 25" in " ".join(deployed.stdout.split())
 
 
 # --- up, outputs, faults, demo ---------------------------------------------------------------------
