@@ -82,8 +82,10 @@ class Target:
             username, password = _asked("BULWARK_USERNAME", False), _asked("BULWARK_PASSWORD", True)
         cognito = self.client("cognito-idp")
         try:
-            answer = cognito.initiate_auth(
-                AuthFlow="USER_PASSWORD_AUTH",
+            # Who has credentials of the account signs in by them; prod takes a password from nobody else.
+            answer = cognito.admin_initiate_auth(
+                AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                UserPoolId=self.outputs["UserPoolId"],
                 ClientId=self.outputs["UserPoolClientId"],
                 AuthParameters={"USERNAME": username, "PASSWORD": password},
             )

@@ -223,7 +223,7 @@ def test_a_twin_of_what_an_account_has_once_is_refused(both, tmp_path, resource)
         ({"AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:theirs"}, None),
     ],
 )
-def test_prod_is_refused_until_somebody_hears_its_alarms(both, given, hears):
+def test_prod_is_refused_until_somebody_hears_its_alarms_and_takes_no_password_alone(both, given, hears):
     cloud, name = both[0].cloud, f"prod-{uuid.uuid4().hex[:8]}"
     with pytest.raises(TemplateError, match="SomebodyHearsAlarms: Nobody would hear"):
         cloud.deploy(ROOT / "template.yaml", name, {"Stage": "prod"})
@@ -238,3 +238,7 @@ def test_prod_is_refused_until_somebody_hears_its_alarms(both, given, hears):
     if hears:
         [found] = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         assert (found["Protocol"], found["Endpoint"]) == ("email", hears)
+    known = cloud.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=stack.outputs["UserPoolId"], ClientId=stack.outputs["UserPoolClientId"]
+    )
+    assert "ALLOW_USER_PASSWORD_AUTH" not in known["UserPoolClient"]["ExplicitAuthFlows"]

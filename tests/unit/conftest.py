@@ -74,7 +74,7 @@ def environment(monkeypatch, tmp_path_factory) -> None:
 def _nothing_remembered() -> None:
     """What a process keeps from one event to the next is no part of a test."""
     modes_table._seen.clear()
-    desk_settings.current.cache_clear()
+    desk_settings._read.cache_clear()
 
 
 _directory: list[Path] = []

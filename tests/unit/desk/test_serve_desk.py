@@ -1,11 +1,13 @@
 """desk/serve_desk.py: the desk's own files and no other, under a policy that lets nothing in them run or send."""
 
 import json
+import time
 from pathlib import Path
 
 import boto3
 import pytest
 
+from adapters.desk import desk_settings
 from desk import serve_desk
 
 ROOT = Path(__file__).parents[3]
