@@ -48,6 +48,7 @@ def environment(monkeypatch, tmp_path_factory) -> None:
         "SCHEMAS_DIR": str(_schemas_dir(tmp_path_factory)),
         "REQUESTS_TABLE": "requests",
         "REVIEWS_TABLE": "reviews",
+        "GEOGRAPHY": "us",
         "CONTROL_TABLE": "control",
         "CACHE_TABLE": "cache",
         "PAYLOAD_BUCKET": "payloads",

@@ -1,6 +1,7 @@
 """PlanCall: what the machine needs to ask the model, and AssessAnswer to judge what it says."""
 
 from adapters import payloads, requests_table
+from adapters.inference.model_ids import in_this_region
 from domain.inference.confidence import query_signals
 from domain.inference.prompts import fits, render, room_beside
 from inference.admit.admission import Admission
@@ -14,7 +15,7 @@ def plan_call(admission: Admission) -> Admission:
         "admission": "ADMITTED",
         "request": _carried(admission),
         "system": use_case.system,
-        "models": [{"model": model.name, "model_id": model.model_id} for model in use_case.models],
+        "models": [{"model": model.name, "model_id": in_this_region(model.model_id)} for model in use_case.models],
         "max_output_tokens": use_case.max_output_tokens,
         "temperature": use_case.temperature,
         # What else Converse is told; a part that is not there is not told.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 from machines import ROOT
@@ -17,11 +18,16 @@ def rules(policy_document) -> Policy:
     return Policy.from_json(policy_document)
 
 
+PROFILES = ("{geography}", "us", "eu", "apac", "global")
+
+
 def granted(template: dict) -> list[str]:
+    """What may be called, spelled as in the policy."""
     statements = template["Resources"]["ModelAccessPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    return [
+    arns = [
         arn for statement in statements if statement["Action"] == "bedrock:InvokeModel" for arn in statement["Resource"]
     ]
+    return [arn if isinstance(arn, str) else arn[0].replace("${Geography}", "{geography}") for arn in arns]
 
 
 def test_every_model_may_be_called_where_its_profile_sends_the_call(rules, template):
@@ -29,7 +35,7 @@ def test_every_model_may_be_called_where_its_profile_sends_the_call(rules, templ
     arns = granted(template)
     for model in rules.models.values():
         prefix, dot, foundation = model.model_id.partition(".")
-        is_profile = dot and prefix in ("us", "eu", "apac", "global")
+        is_profile = dot and prefix in PROFILES
         foundation = foundation if is_profile else model.model_id
         assert any(arn.endswith(f":${{AWS::Region}}::foundation-model/{foundation}") for arn in arns), model.name
         if is_profile:
@@ -42,6 +48,22 @@ def test_no_right_is_left_from_a_model_that_is_gone(rules, template):
     named |= {model_id.partition(".")[2] for model_id in named}
 
     assert {arn.rpartition("/")[2] for arn in granted(template)} <= named
+
+
+def test_a_region_s_profiles_begin_as_its_geography_does(template, policy_document):
+    """In a Region that is not named here, no request could be answered: CloudFormation refuses the stack."""
+    begins = {"us": "us", "eu": "eu", "ap": "apac"}
+    regions = template["Mappings"]["Geographies"]
+
+    assert all(found == {"Prefix": begins[region.partition("-")[0]]} for region, found in regions.items())
+    assert {found["Prefix"] for found in regions.values()} == set(begins.values())
+    samconfig = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    del samconfig["version"]
+    stages = {name: stage["global"]["parameters"] for name, stage in samconfig.items() if "deploy" in stage}
+    assert stages.keys() == {"default", "dev", "staging", "prod"}
+    assert {stage["region"] for stage in stages.values()} <= regions.keys()
+    models = policy_document["models"].values()
+    assert all(model["model_id"].startswith("{geography}.") for model in models), "one policy serves every Region"
 
 
 def test_a_model_in_any_region_is_reached_through_its_profile_alone(template):

@@ -85,6 +85,16 @@ def test_nothing_of_a_page_may_run_or_send_but_what_is_the_desk_s(get, name):
     assert "camera=()" in headers["permissions-policy"]
 
 
+def test_a_client_made_anew_is_told_within_a_minute(get, monkeypatch):
+    get("config.json")
+    changed = SETTINGS | {"client_id": "made anew"}
+    boto3.client("ssm").put_parameter(Name="/bulwark/desk", Type="String", Value=json.dumps(changed), Overwrite=True)
+    later = time.monotonic() + desk_settings.MAX_AGE_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+
+    assert json.loads(get("config.json")["body"]) == changed
+
+
 def test_who_has_a_file_is_told_that_it_is_the_same(get):
     first = get("app.js")
     assert first["headers"]["cache-control"] == "no-cache"

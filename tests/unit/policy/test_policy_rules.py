@@ -18,7 +18,7 @@ def test_names_are_resolved(policy_document):
     rules = Policy.from_json(policy_document)
     use_case = rules.use_cases["policy_advice"]
 
-    assert [model.model_id for model in use_case.models] == ["us.amazon.nova-pro-v1:0"]
+    assert [model.model_id for model in use_case.models] == ["{geography}.amazon.nova-pro-v1:0"]
     assert use_case.system == policy_document["prompts"]["answer_from_passages"]["system"]
     assert use_case.prompt_version == "answer_from_passages@1"
     assert (use_case.risk_class.name, use_case.risk_class.always_review) == ("high", True)
