@@ -30,7 +30,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
-	$(BIN)/cfn-lint statemachines/observability.yaml
+	$(BIN)/cfn-lint statemachines/observability.yaml statemachines/use_case_alarms.yaml
 
 # What goes to Lambda; needs python3.13 on PATH. Bytecode saves two seconds of the first cold start.
 build: $(STAMP)

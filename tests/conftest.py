@@ -75,6 +75,12 @@ def observability() -> dict:
 
 
 @pytest.fixture(scope="session")
+def use_case_alarms() -> dict:
+    """The stack nested in that one, for each use case."""
+    return yaml.load((ROOT / "statemachines/use_case_alarms.yaml").read_text(), TemplateLoader)
+
+
+@pytest.fixture(scope="session")
 def schema() -> Callable[[str], dict]:
     return lambda name: json.loads((ROOT / f"events/schemas/{name}.json").read_text())
 

@@ -10,7 +10,7 @@ import typer
 from bulwark.cli.exits import command
 from bulwark.cli.target import ROOT, import_rules
 
-TEMPLATES = ("template.yaml", "statemachines/observability.yaml")
+TEMPLATES = ("template.yaml", "statemachines/observability.yaml", "statemachines/use_case_alarms.yaml")
 # Names of keys that AWS manages.
 _MANAGED = {"table": "aws/dynamodb", "queue": "SQS's own", "bucket": "aws/s3", "log": "CloudWatch's own"}
 _DAY = 86_400

@@ -70,16 +70,38 @@ def alarms(template: dict) -> dict[str, dict]:
     }
 
 
-def test_each_alarm_goes_to_the_topic_that_somebody_is_subscribed_to(template, observability):
+def test_each_alarm_goes_to_the_topic_that_somebody_is_subscribed_to(template, observability, use_case_alarms):
     topic = ["HasAlarmTopic", "AlarmTopicArn", "AlarmTopic"]
     resources = template["Resources"]
 
     told = {logical_id: alarm["AlarmActions"] for logical_id, alarm in alarms(template).items()}
-    told |= {logical_id: alarm["AlarmActions"] for logical_id, alarm in alarms(observability).items()}
+    for nested in (observability, use_case_alarms):
+        told |= {logical_id: alarm["AlarmActions"] for logical_id, alarm in alarms(nested).items()}
     assert told.pop("RequestsFailedAlarm") == [topic]
     assert [logical_id for logical_id, actions in told.items() if actions != ["AlarmTopicArn"]] == []
     assert resources["Observability"]["Properties"]["Parameters"]["AlarmTopicArn"] == topic
     assert resources["AlarmSubscription"]["Properties"]["TopicArn"] == "AlarmTopic"
+
+
+def test_each_use_case_of_the_policy_is_watched_by_bands_of_cloudwatch_s_own(
+    observability, use_case_alarms, policy_document
+):
+    nested = [each["Properties"] for each in observability["Resources"].values() if "Location" in each["Properties"]]
+    watched = alarms(use_case_alarms)
+
+    assert {each["Parameters"]["UseCase"] for each in nested} == policy_document["use_cases"].keys()
+    assert all(each["Location"] == "use_case_alarms.yaml" for each in nested)
+    stats = set()
+    for logical_id, alarm in watched.items():
+        band, measured = (query for query in alarm["Metrics"])
+        assert band["Id"] == alarm["ThresholdMetricId"], logical_id
+        assert band["Expression"].startswith(f"ANOMALY_DETECTION_BAND({measured['Id']},"), logical_id
+        assert measured["MetricStat"]["Metric"]["Dimensions"] == [
+            {"Name": "service", "Value": "Service"},
+            {"Name": "use_case", "Value": "UseCase"},
+        ]
+        stats.add((measured["MetricStat"]["Metric"]["MetricName"], measured["MetricStat"]["Stat"]))
+    assert stats == {("Latency", "SampleCount"), ("Latency", "p95")}
 
 
 def test_an_alarm_of_a_machine_sums_every_way_in_which_an_execution_is_cut_off(observability):

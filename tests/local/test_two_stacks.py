@@ -116,6 +116,15 @@ def test_failures_of_one_are_no_alarm_of_the_other(both):
     assert sum(first.watched("RequestsFailedAlarm").values()) == 0
 
 
+def test_a_use_case_s_bands_are_of_its_own_stack(both):
+    for own in both:
+        name = own.stack.physical_id("Observability/PolicyAdviceAlarms/TrafficUnusualAlarm")
+        [alarm] = own.cloud.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        [measured] = [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
+        found = {each["Name"]: each["Value"] for each in measured["Dimensions"]}
+        assert found == {"service": own.stack.name, "use_case": "policy_advice"}
+
+
 def test_an_incident_is_of_the_stack_that_was_told(both):
     first, second = both
     detail = {"use_case": "product_support", "words": "it names a manual that does not exist", "severity": 3}

@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-import yaml
 from machines import ROOT
 
 from bulwark.cli import incidents as commands
@@ -56,10 +55,8 @@ def test_each_type_of_incident_has_a_runbook():
         assert text.startswith("# ") and "bulwark incident" in text
 
 
-def test_each_alarm_links_its_runbook(template):
-    text = (ROOT / "statemachines/observability.yaml").read_text()
-    observability = yaml.safe_load(re.sub(r"!\w+ ", "", text))
-    resources = {**template["Resources"], **observability["Resources"]}
+def test_each_alarm_links_its_runbook(template, observability, use_case_alarms):
+    resources = {**template["Resources"], **observability["Resources"], **use_case_alarms["Resources"]}
     alarms = {name: one for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
 
     assert len(alarms) >= 10
