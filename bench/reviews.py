@@ -21,7 +21,9 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -56,10 +58,13 @@ def policy(two_share: float = 1) -> dict:
 
 
 class Desk:
-    """The HTTP API as one reviewer calls it: what a killed worker or a cut connection spoils is sent again."""
+    """The HTTP API as one reviewer calls it: what a killed worker or a cut connection spoils is sent again.
 
-    def __init__(self, cloud: embedded.Cloud, token: str) -> None:
-        self._cloud, self._token = cloud, token
+    A sign-in is good for an hour, which a long bench outlasts: refused, it signs in anew.
+    """
+
+    def __init__(self, cloud: embedded.Cloud, sign_in: Callable[[], str]) -> None:
+        self._cloud, self._sign_in, self._token = cloud, sign_in, sign_in()
 
     def call(self, method: str, path: str, body: dict | None = None) -> tuple[int, dict]:
         for _ in range(20):
@@ -71,7 +76,9 @@ class Desk:
                 with urllib.request.urlopen(request, timeout=35) as response:
                     return response.status, json.load(response)
             except urllib.error.HTTPError as error:
-                if error.code < 500:
+                if error.code == 401:
+                    self._token = self._sign_in()
+                elif error.code < 500:
                     return error.code, json.load(error)
             except OSError:
                 pass
@@ -232,7 +239,7 @@ def review(options: argparse.Namespace) -> dict:
         cognito, client = cloud.client("cognito-idp"), cloud.outputs["UserPoolClientId"]
         known = create_users(cognito, cloud.outputs["UserPoolId"], users)
         desks = [
-            Desk(cloud, sign_in(cognito, client, known[f"P{n}Username"], known[f"P{n}Password"]))
+            Desk(cloud, partial(sign_in, cognito, client, known[f"P{n}Username"], known[f"P{n}Password"]))
             for n in range(options.reviewers)
         ]
         announcements = Announcements(cloud, "reviews")

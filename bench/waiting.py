@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,9 @@ def rss_mb() -> float:
 def decide_all(desk: Desk, counted: Counter[str]) -> None:
     """Take what is next and approve it, until nothing is left."""
     while True:
-        _, answer = desk.call("POST", "/reviews/claim", {})
+        status, answer = desk.call("POST", "/reviews/claim", {})
+        if status != 200:
+            raise RuntimeError(f"a claim ended with {status}: {answer}")
         if not answer.get("review"):
             return
         path = f"/reviews/{answer['review']['review_id']}"
@@ -67,7 +70,7 @@ def wait(number: int) -> dict:
         cognito, client = cloud.client("cognito-idp"), cloud.outputs["UserPoolClientId"]
         known = create_users(cognito, cloud.outputs["UserPoolId"], people)
         desks = [
-            Desk(cloud, sign_in(cognito, client, known[f"P{n}Username"], known[f"P{n}Password"]))
+            Desk(cloud, partial(sign_in, cognito, client, known[f"P{n}Username"], known[f"P{n}Password"]))
             for n in range(REVIEWERS)
         ]
         started, at_start = time.monotonic(), rss_mb()
