@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,17 @@ import typer
 
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
-from bulwark.cli.target import ROOT, STATE_FILE, EndpointOption, JsonOption, StackOption, ask, reach, running_locally
+from bulwark.cli.target import (
+    ROOT,
+    SAM_FILES,
+    STATE_FILE,
+    EndpointOption,
+    JsonOption,
+    StackOption,
+    ask,
+    reach,
+    running_locally,
+)
 
 ScenarioOption = Annotated[
     Path | None,
@@ -40,6 +50,12 @@ def up(
         Path | None,
         typer.Option(metavar="FILE", help="Recorded answers (JSONL) to give to the questions they belong to."),
     ] = None,
+    container_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IP", help="Where containers of `sam local invoke` reach this machine, if not at docker0."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start the embedded AWS and stay until Ctrl-C.
@@ -52,13 +68,21 @@ def up(
     bulwark up --replay events/questions/general.jsonl
     bulwark up --json | head -1 | jq -r .endpoint
     """
-    with running_cloud(policy=policy, scenario=scenario, replay=replay, port=port, quiet=as_json) as cloud:
+    with running_cloud(
+        policy=policy,
+        scenario=scenario,
+        replay=replay,
+        port=port,
+        container_address=container_address,
+        quiet=as_json,
+    ) as cloud:
         if as_json:
             print(
                 json.dumps(
                     {
                         "ready": True,
                         "endpoint": cloud.endpoint,
+                        "container_endpoint": cloud.container_endpoint,
                         "api_url": cloud.api_url,
                         "desk_url": cloud.outputs["DeskUrl"],
                     }
@@ -69,6 +93,7 @@ def up(
             render.facts(
                 {
                     "endpoint": cloud.endpoint,
+                    "from containers": cloud.container_endpoint or "nowhere: no Docker engine was here",
                     "HTTP API": cloud.api_url,
                     "reviewer's desk": cloud.outputs["DeskUrl"],
                     "sign in as": f"reviewer, {cloud.outputs['ReviewerPassword']}",
@@ -142,6 +167,7 @@ def running_cloud(
     scenario: Path | None = None,
     replay: Path | None = None,
     port: int = 0,
+    container_address: str | None = None,
     quiet: bool = False,
 ) -> Iterator[Any]:
     """The embedded AWS while the block runs; other commands find it, unless another one was there first."""
@@ -164,18 +190,27 @@ def running_cloud(
             port=port,
         ) as running,
     ):
-        if known:
-            STATE_FILE.parent.mkdir(exist_ok=True)
-            state = {"endpoint": running.endpoint, "api_url": running.api_url, "pid": os.getpid()}
-            state["started_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-            STATE_FILE.write_text(json.dumps(state, indent=2) + "\n")
-        if not quiet:
-            render.say(f"Up after {time.monotonic() - started:.1f} s at {running.endpoint}")
-        try:
+        with _found_by_others(running, container_address) if known else nullcontext():
+            if not quiet:
+                render.say(f"Up after {time.monotonic() - started:.1f} s at {running.endpoint}")
             yield running
-        finally:
-            if known:
-                STATE_FILE.unlink(missing_ok=True)
+
+
+@contextmanager
+def _found_by_others(cloud: Any, container_address: str | None) -> Iterator[None]:
+    """Other commands, and `sam local invoke`, find the cloud while the block runs."""
+    from bulwark.local.sam import files
+
+    cloud.open_to_containers(container_address)
+    STATE_FILE.parent.mkdir(exist_ok=True)
+    state = {"endpoint": cloud.endpoint, "api_url": cloud.api_url, "pid": os.getpid()}
+    state["started_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    STATE_FILE.write_text(json.dumps(state, indent=2) + "\n")
+    try:
+        with files.written(SAM_FILES, cloud) if cloud.container_endpoint else nullcontext():
+            yield
+    finally:
+        STATE_FILE.unlink(missing_ok=True)
 
 
 def wait_for_the_end() -> None:

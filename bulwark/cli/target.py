@@ -15,6 +15,8 @@ from bulwark.cli.exits import Exit, Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE_FILE = ROOT / ".bulwark" / "local.json"
+# Named in samconfig.toml.
+SAM_FILES = ROOT / ".bulwark" / "sam"
 
 StackOption = Annotated[
     str | None,

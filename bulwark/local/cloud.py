@@ -20,6 +20,7 @@ from bulwark.local import moto_names, translation
 from bulwark.local.clients import CREDENTIALS, REGION, Clients
 from bulwark.local.functions.host import CONCURRENCY
 from bulwark.local.moto_names import MOTO_VERSION, MotoChanged
+from bulwark.local.sam import containers
 from bulwark.local.server import Application, Server
 from bulwark.local.stack import Stack
 
@@ -49,6 +50,8 @@ class Cloud:
 
     endpoint: str
     """Any AWS client's AWS_ENDPOINT_URL."""
+    container_endpoint: str | None = None
+    """The same in a container, once the cloud is open to them."""
     api_url: str = ""
     """Where the HTTP API `Api` is served, or the only one."""
     outputs: dict[str, Any]
@@ -122,6 +125,18 @@ class Cloud:
             self._deploy_policy(stack, policy)
         self._surroundings.mappings.start()
         return stack
+
+    def open_to_containers(self, address: str | None = None) -> None:
+        """Answer where containers reach this machine as well: at Docker's bridge, or at another engine's address."""
+        address = address or containers.address()
+        if address is None:
+            return
+        if containers.is_ours(address):
+            server = Server(self._application, threads=4, host=address)
+            self._ending.append(server.stop)
+            self.container_endpoint = server.url
+        else:
+            self.container_endpoint = self.endpoint.replace("127.0.0.1", address)
 
     # The steps of `start`, in order.
 

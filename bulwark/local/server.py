@@ -95,9 +95,11 @@ class Server:
 
     THREADS = 40
 
-    def __init__(self, application: WsgiApplication, port: int = 0, threads: int = THREADS) -> None:
+    def __init__(
+        self, application: WsgiApplication, port: int = 0, threads: int = THREADS, host: str = "127.0.0.1"
+    ) -> None:
         self._server = wsgi.Server(
-            ("127.0.0.1", port), application, numthreads=threads, request_queue_size=256, shutdown_timeout=2
+            (host, port), application, numthreads=threads, request_queue_size=256, shutdown_timeout=2
         )
         self._server.timeout = 60
         self._server.nodelay = True
@@ -122,7 +124,7 @@ class Server:
         if failures:
             raise failures[0]
         self.port: int = self._server.bind_addr[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
 
     def stop(self) -> None:
         self._server.stop()

@@ -69,7 +69,9 @@ def environment(
     if function.log_format == "JSON":
         values["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
         values["AWS_LAMBDA_LOG_LEVEL"] = function.log_level or "INFO"
-    return values | {name: _on_disk(value, opt) for name, value in function.environment.items()}
+    # A variable that is declared empty, for sam to set it in a container, leaves what stands here.
+    own = {name: value for name, value in function.environment.items() if value or name not in values}
+    return values | {name: _on_disk(value, opt) for name, value in own.items()}
 
 
 def _on_disk(value: str, opt: Path | None) -> str:

@@ -1,0 +1,1 @@
+"""What `sam build` and `sam local invoke` need beside the template."""
