@@ -3,6 +3,7 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import account
 from adapters.clock import epoch, now
 from adapters.governance.erasers import by_store, cases, endings
 from domain.stores import ERASED_IN_ORDER
@@ -15,7 +16,7 @@ logger = Logger()
 
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
-    case = cases.open_case(event["erasure_id"], context.invoked_function_arn.split(":")[4])
+    case = cases.open_case(event["erasure_id"], account.own(context))
     by_store.search_anew(case)
     latest = endings.end_requests(case)
     wait = 0 if latest is None else max(0, round(epoch(latest) + MACHINE_SECONDS - now()) + 1)

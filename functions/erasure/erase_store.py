@@ -3,6 +3,7 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import account
 from adapters.governance import erasures_table
 from adapters.governance.erasers import by_store, cases
 
@@ -16,7 +17,7 @@ logger = Logger()
 def handler(event: dict, context: LambdaContext) -> dict:
     """Gives `done`, and where it is not, when to come again."""
     store = event["store"]
-    case = cases.open_case(event["erasure_id"], context.invoked_function_arn.split(":")[4])
+    case = cases.open_case(event["erasure_id"], account.own(context))
     progress = by_store.erase(store, case, lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS)
     erasures_table.advance(case.erasure_id, store, progress.position, progress.count)
     logger.info("store erased", erasure_id=case.erasure_id, store=store, erased=progress.count, done=progress.done)

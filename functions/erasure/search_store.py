@@ -3,6 +3,7 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from adapters import account
 from adapters.governance import erasures_table
 from adapters.governance.erasers import by_store, cases
 
@@ -14,7 +15,7 @@ logger = Logger()
 @logger.inject_lambda_context(correlation_id_path="execution_name")
 def handler(event: dict, context: LambdaContext) -> dict:
     store = event["store"]
-    case = cases.open_case(event["erasure_id"], context.invoked_function_arn.split(":")[4])
+    case = cases.open_case(event["erasure_id"], account.own(context))
     progress = by_store.search(store, case, lambda: context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS)
     if progress.position is not None:
         so_far = {"position": progress.position, "found": progress.count}

@@ -5,7 +5,7 @@ import uuid
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import bus, policy, schemas, subject_keys, workflows
+from adapters import account, bus, policy, schemas, subject_keys, workflows
 from adapters.clock import now
 from adapters.governance import audit_notes, erasures_table
 from adapters.governance.erasers.cases import place_of
@@ -42,7 +42,7 @@ def _tenant(event: dict, context: LambdaContext) -> str:
         if named not in rules.tenants:
             raise LookupError("tenant is not one of the policy's")
         return named
-    own_account = context.invoked_function_arn.split(":")[4]
+    own_account = account.own(context)
     tenant = rules.tenant_of(event.get("account", ""), event.get("source", ""), own_account)
     if tenant is None or named not in (None, tenant.name):
         raise LookupError("no tenant of the policy has this account and source as a producer")

@@ -3,7 +3,7 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import policy
+from adapters import account, policy
 from adapters.clock import now
 from domain.requests import RequestRefused
 from inference.admit.admission import Admission
@@ -40,7 +40,7 @@ logger = Logger()
 @logger.inject_lambda_context  # a correlation_id_path would be searched for by JMESPath at each request
 def handler(event: dict, context: LambdaContext) -> dict:
     logger.set_correlation_id(event["execution_name"])
-    own_account = context.invoked_function_arn.split(":")[4]
+    own_account = account.own(context)
     admission = Admission(event, event["execution_name"], own_account, now(), policy.current())
     for step in STEPS:
         try:
