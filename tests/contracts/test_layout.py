@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from input_success import SUCCESS
 from machines import INVOKES, ROOT, all_states
 
 FUNCTIONS = ROOT / "functions"
@@ -201,6 +202,7 @@ def input_of(logical_id: str) -> dict:
 
 def test_each_function_has_an_input_to_be_tried_with(template):
     assert {path.stem for path in ROOT.glob("events/inputs/*.json")} == functions(template).keys()
+    assert {f"{name}Function" for name in SUCCESS} == functions(template).keys(), "what its success looks like"
 
 
 @pytest.mark.parametrize(
