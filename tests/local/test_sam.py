@@ -14,6 +14,7 @@ import boto3
 import pytest
 from small_cloud import start_small
 
+from bulwark.cli import embedded as command
 from bulwark.cli.target import ROOT, SAM_FILES
 from bulwark.local.functions import Function
 from bulwark.local.functions.specification import environment
@@ -40,6 +41,18 @@ def test_the_files_are_their_owners_alone_and_go_however_it_ends(cloud, tmp_path
 
     assert modes == {"sam": 0o700, "parameters.yaml": 0o600, "variables.json": 0o600}
     assert not folder.exists()
+
+
+def test_bulwark_up_has_them_written_while_it_is_up(cloud, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "STATE_FILE", tmp_path / "local.json")
+    monkeypatch.setattr(command, "SAM_FILES", tmp_path / "sam")
+    monkeypatch.setattr(cloud, "container_endpoint", None)
+
+    with command._found_by_others(cloud, "127.0.0.1"):
+        told = json.loads((tmp_path / "sam/variables.json").read_text())
+        assert told["Parameters"]["AWS_ENDPOINT_URL"] == cloud.container_endpoint
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_run_left_is_replaced(cloud, tmp_path):
@@ -83,10 +96,10 @@ def test_without_the_files_sam_starts_no_container(tmp_path):
     for name in ("samconfig.toml", "template.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
     sam = Path(sys.executable).with_name("sam")
-    command = [sam, "local", "invoke", "AdmitRequestFunction", "--config-env", "local", "--template", "template.yaml"]
+    line = [sam, "local", "invoke", "AdmitRequestFunction", "--config-env", "local", "--template", "template.yaml"]
 
     ended = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"SAM_CLI_TELEMETRY": "0"}, capture_output=True, text=True
+        line, cwd=tmp_path, env=os.environ | {"SAM_CLI_TELEMETRY": "0"}, capture_output=True, text=True
     )
 
     assert ended.returncode != 0

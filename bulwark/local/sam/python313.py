@@ -1,8 +1,9 @@
-"""Finds a Python 3.13 that runs, which `sam build` needs as Lambda has it."""
+"""Finds a Python 3.13 that runs, which `sam build` needs as Lambda has it; run as a program, prints it."""
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 MISSING = (
@@ -22,3 +23,7 @@ def find() -> Path | None:
         if asked.returncode == 0:
             return Path(asked.stdout.strip())
     return None
+
+
+if __name__ == "__main__":
+    print(find() or sys.exit(MISSING))
