@@ -190,6 +190,18 @@ def test_without_a_python_the_build_says_what_to_install(tmp_path, monkeypatch):
         build.build()
 
 
+def test_packages_of_the_same_code_are_the_same_with_their_bytecode(tmp_path):
+    for name in ("AdmitRequestFunction", "AssessAnswerFunction"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "handler.py").write_text("def handler(event, context):\n    raise ValueError('no')\n")
+    (tmp_path / "template.yaml").write_text("{}")
+
+    build.compile_packages(Path(sys.executable), tmp_path)
+
+    one, other = sorted(path.read_bytes() for path in tmp_path.rglob("*.pyc"))
+    assert one == other and b"/var/task/handler.py" in one
+
+
 def test_a_local_build_declares_what_keeps_the_caller_s_credentials_out():
     globals_ = "    Environment:\n      Variables:\n        AWS_ENDPOINT_URL: ''\n        OTHER: x\n"
 
