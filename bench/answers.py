@@ -17,7 +17,7 @@ _MASKS = (
     ("key", r"[A-Za-z0-9+/]{60,}={0,2}"),
 )
 # Numbers that were measured.
-_MEASURED = re.compile(r"latency|seconds$", re.IGNORECASE)
+_MEASURED = re.compile(r"latency|^(mean_)?seconds$", re.IGNORECASE)
 _ANY_SECOND = range(1_500_000_000, 2_500_000_000)
 
 
@@ -51,10 +51,12 @@ class _Masks:
         return value
 
     def _opened(self, value: dict) -> dict:
-        """A route's answer with its JSON read, and without the ETag that is made of it."""
-        if "statusCode" not in value:
-            # An error's lines are where the code lies.
+        """A route's answer with its JSON read, and without the ETag that is made of it; an error without its places."""
+        if "errorType" in value:
+            # Its lines are where the code lies, and it names the very call.
             return {key: each for key, each in value.items() if key not in ("stackTrace", "requestId")}
+        if "statusCode" not in value:
+            return value
         headers = {key: each for key, each in value.get("headers", {}).items() if key != "etag"}
         opened = value | {"headers": headers}
         if headers.get("content-type") == "application/json":
@@ -76,4 +78,4 @@ class _Masks:
     def _number(self, number: float, name: str) -> Any:
         if int(number) in _ANY_SECOND and str(number) not in self._told:
             return "<second>"
-        return "<measured>" if _MEASURED.search(name) and name not in self._told else number
+        return "<measured>" if _MEASURED.search(name) else number

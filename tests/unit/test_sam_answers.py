@@ -41,6 +41,7 @@ def test_what_differs_by_nature_is_no_difference(one, other):
     [
         ({"status": "HELD"}, {"status": "COMPLETED"}),
         ({"deleted": 3}, {"deleted": 2}),
+        ({"sla_seconds": 14_400}, {"sla_seconds": 7_200}),
         ({"done": True}, {"done": 1}),
         ({"confidence": 0.41}, {"confidence": 0.42}),
         (None, {}),
