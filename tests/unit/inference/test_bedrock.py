@@ -24,7 +24,9 @@ def test_converse_is_spoken_in_both_spellings():
         "stopReason": "end_turn",
         "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3},
         "metrics": {"latencyMs": 1},
-        "trace": {"guardrail": {"outputAssessments": {"gr-Id1": [ASSESSMENT]}}},
+        "trace": {
+            "guardrail": {"inputAssessment": {"gr-id1": ASSESSMENT}, "outputAssessments": {"gr-id1": [ASSESSMENT]}}
+        },
     }
     with Stubber(bedrock.client) as stubber:
         stubber.add_response("converse", answered, asked)
@@ -44,6 +46,7 @@ def test_converse_is_spoken_in_both_spellings():
 
     assert answer["Output"]["Message"]["Content"] == [{"Text": "Because."}]
     assert answer["Usage"] == {"InputTokens": 1, "OutputTokens": 2, "TotalTokens": 3}
-    [assessment] = answer["Trace"]["Guardrail"]["OutputAssessments"]["gr-Id1"]
-    assert assessment["ContentPolicy"]["Filters"][0]["Type"] == "HATE"
+    traced = answer["Trace"]["Guardrail"]
+    for assessment in (traced["InputAssessment"]["gr-id1"], *traced["OutputAssessments"]["gr-id1"]):
+        assert assessment["ContentPolicy"]["Filters"][0]["Type"] == "HATE"
     assert "ResponseMetadata" not in answer
