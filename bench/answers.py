@@ -10,8 +10,7 @@ _MASKS = (
     ("moment", r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)"),
     ("address", r"http://[\w.-]+:\d+"),
     ("id", r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
-    # Also with a capital: keys of Bedrock's answers are written as Step Functions writes them.
-    ("id", r"(?i)(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|[0-9a-f]{12})(?![0-9a-f])"),
+    ("id", r"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|[0-9a-f]{12})(?![0-9a-f])"),
     ("second", r"\b[12]\d{9}\b"),
     ("place", r"\bin-flight#acme#\d+"),
     ("key", r"[A-Za-z0-9+/]{60,}={0,2}"),
@@ -73,7 +72,7 @@ class _Masks:
             return found
         if kind != "id":
             return f"<{kind}>"
-        return self._names.setdefault(found.lower(), f"<id {len(self._names) + 1}>")
+        return self._names.setdefault(found, f"<id {len(self._names) + 1}>")
 
     def _number(self, number: float, name: str) -> Any:
         if int(number) in _ANY_SECOND and str(number) not in self._told:
