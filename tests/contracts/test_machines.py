@@ -4,6 +4,7 @@ import functools
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import botocore.exceptions
 import botocore.session
@@ -204,6 +205,18 @@ def test_a_held_answer_s_history_has_references_only():
     assert not held & set(re.findall(r"\$review\.(\w+)", text))
 
 
+def evaluated(text: str, **variables: Any) -> Any:
+    """What an expression of a definition comes to; a null is None."""
+    expression = Jsonata(text.strip().removeprefix("{%").removesuffix("%}"))
+    for name, value in variables.items():
+        expression.assign(name, value)
+    return expression.evaluate(None)
+
+
+def inference_state(name: str) -> dict:
+    return dict(states(definition_of(ROOT / "statemachines/inference.asl.yaml")))[name]
+
+
 def test_what_a_full_plan_assigns_has_room_in_one_assign():
     """AWS gives all variables of one Assign 256 KiB together: what AdmitRequest returns may not be kept twice."""
     passages = [{"GuardContent": {"Text": {"Text": "x" * 2000}}}] * 100
@@ -211,18 +224,50 @@ def test_what_a_full_plan_assigns_has_room_in_one_assign():
     refused = {"admission": "REFUSED", "outcome": {"status": "REFUSED"}}
 
     def assigned(payload: dict) -> dict:
-        found = {}
-        assign = dict(states(definition_of(ROOT / "statemachines/inference.asl.yaml")))["AdmitRequest"]["Assign"]
-        for name, value in assign.items():
-            if isinstance(value, str):
-                expression = Jsonata(value.removeprefix("{%").removesuffix("%}"))
-                expression.assign("states", {"result": {"Payload": payload}})
-                value = expression.evaluate(None)
-            found[name] = value
-        return found
+        assign = inference_state("AdmitRequest")["Assign"]
+        given = {"result": {"Payload": payload}}
+        return {
+            name: evaluated(value, states=given) if isinstance(value, str) else value for name, value in assign.items()
+        }
 
     full = assigned(admitted)
     assert full["passages"] == passages
     assert full["plan"] == {name: value for name, value in admitted.items() if name != "passages"}
     assert len(json.dumps(full)) < 262_144
     assert assigned(refused)["outcome"] == refused["outcome"]
+
+
+def test_a_blank_passage_joins_no_prompt():
+    """Bedrock refuses blank guard content, and a knowledge base has blank chunks."""
+    assign = inference_state("RetrievePassages")["Assign"]["passages"]
+    found = [{"Content": {"Text": text}, "Score": 0.5} for text in ("Eleven hours.", " \n\t", "", " " * 2000 + "late")]
+    found.append({"Content": {"Type": "IMAGE"}, "Score": 0.4})
+
+    passages = evaluated(assign, states={"result": {"RetrievalResults": found}}, plan={"passage_qualifiers": ["q"]})
+
+    assert passages == [{"GuardContent": {"Text": {"Text": "Eleven hours.", "Qualifiers": ["q"]}}}]
+
+
+@pytest.mark.parametrize(
+    ("passages", "qualifiers"), [([], ["guard_content"]), ([{"x": 1}], ["query", "guard_content"])]
+)
+def test_a_query_grounds_nothing_where_no_passage_was_found(passages, qualifiers):
+    query = {"GuardContent": {"Text": {"Text": "How long?", "Qualifiers": ["query", "guard_content"]}}}
+    model = {"model_id": "m"}
+    plan = {"call": {}, "models": [model], "system": "s", "messages": [], "max_output_tokens": 1, "temperature": 0}
+
+    call = evaluated(
+        inference_state("InvokeModel")["Arguments"], plan=plan | {"query": query}, passages=passages, attempt=0
+    )
+
+    *before, asked = call["Messages"][-1]["Content"]
+    assert (before, asked["GuardContent"]["Text"]) == (passages, {"Text": "How long?", "Qualifiers": qualifiers})
+
+
+def test_a_night_s_run_may_be_taken_up_again_with_its_children(template):
+    """Redriving a distributed map redrives its executions, whose names carry the map's."""
+    policies = template["Resources"]["RetentionCleanupStateMachine"]["Properties"]["Policies"]
+    granted = [each for policy in policies for each in policy.get("Statement", [])]
+
+    [redrive] = [each for each in granted if "states:RedriveExecution" in each["Action"]]
+    assert redrive["Resource"].endswith(":execution:${AWS::StackName}-retention_cleanup/*")
