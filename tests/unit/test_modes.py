@@ -86,7 +86,7 @@ def changes(before: UseCase, after: UseCase) -> dict:
         (Mode.STRICTER_REVIEW, {"confidence_threshold": 0.75}),
         (Mode.FALLBACK_MODEL, {"models": ["nova-pro"]}),
         (Mode.NO_RETRIEVAL, {"passages_to_retrieve": 0}),
-        (Mode.CHEAPER, {"models": ["nova-lite"], "max_output_tokens": 512}),
+        (Mode.CHEAPER, {"models": ["nova-lite"], "max_output_tokens": 500}),
         (Mode.CACHE_ONLY, {}),
         (Mode.REFUSE, {}),
     ],
