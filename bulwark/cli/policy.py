@@ -48,11 +48,12 @@ def deploy(
     Ends with 4 if the document is refused, and with 1 if it was rolled back.
     """
     text = _read(file)
+    document = json.loads(text)
     if check:
-        check_document(json.loads(text))
+        check_document(document)
     target = reach(stack, endpoint)
     number = _start(target, text)
-    units = text_units(json.loads(text))
+    units = text_units(document)
     quota = {"text_units_per_second": units}
     if units > TEXT_UNITS_PER_SECOND and not as_json:
         render.say(
@@ -63,7 +64,7 @@ def deploy(
         _tell({"deployment": number, "state": "STARTED"} | quota, as_json, f"Deployment {number} has started.")
         return
     ended = _wait(target, number, as_json)
-    version = json.loads(text)["version"]
+    version = document["version"]
     if ended["State"] != "COMPLETE":
         why = next((event["Description"] for event in ended.get("EventLog", []) if event.get("Description")), "")
         raise Problem(f"Policy {version} is not in force: deployment {number} ended {ended['State']}. {why}".strip())
