@@ -1,11 +1,11 @@
-"""bench/answers.py: what differs by nature is masked, and nothing else is."""
+"""bench/same_answers.py: what differs by nature is masked, and nothing else is."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from bench.answers import difference, masked
+from bench.same_answers import difference, masked
 from retention_cleanup import report_retention
 
 ROOT = Path(__file__).parents[2]
