@@ -2,8 +2,8 @@
 
 Each function of the template is asked the input that it has in events/inputs/, from the state that this is about:
 first on the embedded AWS, then, on another one, by `sam local invoke NAME --config-env local`, as README.md has it.
-What differs by nature is masked (bench/same_answers.py). Needs a Docker engine that runs, and what `make build-local` made;
-while it runs no `bulwark up` may.
+What differs by nature is masked (bench/same_answers.py). Needs a Docker engine that runs, and what `make build-local`
+made; while it runs no `bulwark up` may.
 Prints one JSON line last: {"functions", "same_as_embedded", "by_success_path", ...}. Exits with 1 where an answer is
 another one, or fewer than 45 functions came to their success.
 """
@@ -25,9 +25,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "tests"), str(ROO
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 import moto.core  # noqa: F401 - it watches over clients that are made after it alone
-from same_answers import difference, masked
 from input_stage import Stage, input_of, policy
 from input_success import is_success
+from same_answers import difference, masked
 
 from bulwark.cli.target import SAM_FILES, running_locally
 from bulwark.local import cloud as embedded

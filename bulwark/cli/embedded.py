@@ -135,8 +135,8 @@ def faults(
     """Make the emulated models fail, on purpose (embedded AWS only).
 
     A file holds {"faults": [...]}. Each fault has a kind (throttle, service_unavailable, internal_error,
-    latency, empty, truncated, ungrounded, refusal, token_blowup) and may be limited by model, probability,
-    count, schedule, or match, a piece of the prompt.
+    latency, empty, truncated, ungrounded, refusal, token_blowup, or says with a text) and may be limited by
+    model, probability, count, schedule, or match, a piece of the prompt.
 
     \b
     echo '{"faults": [{"kind": "throttle", "model": "amazon.nova-lite-v1:0"}]}' > faults.json

@@ -9,6 +9,7 @@ from adapters.governance import audit_notes
 from adapters.incidents import incidents_table, operator_tokens
 from adapters.incidents.incident_view import visible_case
 from domain.api.callers import Caller
+from domain.characters import cleaned, is_blank
 from domain.errors import Overtaken
 from domain.incidents.mitigation import Answer
 from domain.requests import check_text, invalid
@@ -40,9 +41,9 @@ def _read(body: object) -> tuple[str, str]:
     check_text(body)
     if not isinstance(body, dict) or set(body) != {"answer", "reason"} or body["answer"] not in set(Answer):
         raise invalid("answer", f"must be one of {', '.join(Answer)}, with a reason and nothing else")
-    if not isinstance(body["reason"], str) or not 0 < len(body["reason"].strip()) <= MOST_REASON:
+    if not isinstance(body["reason"], str) or is_blank(body["reason"]) or len(body["reason"]) > MOST_REASON:
         raise invalid("reason", f"must say why, in at most {MOST_REASON} characters")
-    return body["answer"], body["reason"]
+    return body["answer"], cleaned(body["reason"])
 
 
 def _keep(incident_id: str, answer: str, reason: str, caller: Caller) -> None:

@@ -10,6 +10,7 @@ from adapters import policy, requests_table, schemas, subject_keys, workflows
 from adapters.api.http import Refused, answers, body_of, respond
 from adapters.clock import now
 from domain.api.callers import Caller
+from domain.characters import is_blank
 from domain.outcomes import review_id_of
 from domain.policy import Policy, UseCase
 from domain.requests import Request, check_text, invalid, read_request
@@ -46,7 +47,7 @@ def _read(body: object, caller: Caller) -> tuple[str, str, dict]:
         if not isinstance(body.get(name, ""), str):
             raise invalid(name, "must be a text")
     answer, tenant = body.get("answer"), body.get("tenant") or caller.tenant
-    if not isinstance(answer, str) or not answer.strip():
+    if not isinstance(answer, str) or is_blank(answer):
         raise invalid("answer", "is missing: give the bad answer that a reviewer should not let pass")
     detail = {name: value for name, value in body.items() if name not in ("answer", "tenant")}
     return tenant, answer, detail

@@ -43,8 +43,8 @@ def judge(answer: Answer, confidence: float, use_case: UseCase, threshold: float
         return Verdict(Status.HELD, Reason.GUARDRAIL_FINDING)
     if use_case.risk_class.always_review:
         return Verdict(Status.HELD, Reason.RISK_CLASS)
-    # An answer may have been nothing but its own estimate: no number speaks for an empty text.
-    if not answer.text or confidence < threshold:
+    # No number speaks for what is no answer.
+    if answer.fault or confidence < threshold:
         return Verdict(Status.HELD, Reason.LOW_CONFIDENCE)
     return Verdict(Status.COMPLETED)
 
@@ -53,7 +53,7 @@ def failure_of(attempts: list[dict]) -> Verdict:
     """Why no model of the chain answered, each named with its error."""
     tried = "; ".join(f"{attempt['model']}: {attempt['error']}" for attempt in attempts) or "no model was asked"
     last = attempts[-1]["error"] if attempts else ""
-    known = {Reason.EMPTY_ANSWER, Reason.TRUNCATED_ANSWER, Reason.ASSESSMENT_FAILED}
+    known = {Reason.EMPTY_ANSWER, Reason.TRUNCATED_ANSWER, Reason.BROKEN_ANSWER, Reason.ASSESSMENT_FAILED}
     reason = Reason(last) if last in known else Reason.MODEL_UNAVAILABLE
     return Verdict(
         Status.FAILED,

@@ -5,14 +5,13 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.characters import holds_control, is_blank, is_broken
 from domain.policy import Policy, Tenant
 
 # An EventBridge event may have 1 MiB, but so may the message that keeps it when it cannot be delivered, with its
 # envelope and the reason: this much is never lost.
 MAX_BODY_BYTES = 1_000_000
 MAX_DEPTH = 8
-# What text may not hold: control characters other than tab, line feed and carriage return.
-_CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 
 class Status(StrEnum):
@@ -42,6 +41,7 @@ class Reason(StrEnum):
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     EMPTY_ANSWER = "EMPTY_ANSWER"
     TRUNCATED_ANSWER = "TRUNCATED_ANSWER"
+    BROKEN_ANSWER = "BROKEN_ANSWER"
     ASSESSMENT_FAILED = "ASSESSMENT_FAILED"
     DEADLINE = "DEADLINE"
     SUBJECT_ERASED = "SUBJECT_ERASED"
@@ -117,7 +117,7 @@ def check_conversation(detail: dict) -> None:
         **{f"history[{index}].text": item["text"] for index, item in enumerate(detail.get("history", ()))},
     }
     for field, text in listed.items():
-        if not text.strip():
+        if is_blank(text):
             raise invalid(field, "is blank")
     turns = detail.get("history", ())
     for index, turn in enumerate(turns):
@@ -135,14 +135,10 @@ def canonical(value: dict) -> str:
 def check_text(value: object, path: str = "", depth: int = 0) -> None:
     """Refuse what a schema cannot see: control characters, lone surrogates, numbers that are none, deep nesting."""
     if isinstance(value, str):
-        if value.isprintable():
-            return
-        if value.translate(_CONTROLS) != value:
+        if holds_control(value):
             raise invalid(path, "holds a control character; only tab, line feed and carriage return are text")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise invalid(path, "holds half of a surrogate pair; send whole characters") from error
+        if is_broken(value):
+            raise invalid(path, "holds half of a surrogate pair; send whole characters")
     elif isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             raise invalid(path, "is not a number of JSON")

@@ -8,6 +8,7 @@ from adapters.clock import now
 from adapters.governance import audit_notes
 from adapters.incidents import announcements, incidents_table, maintenance_table, mitigations, release, signals
 from adapters.incidents.incidents_table import Case, Watch
+from domain.characters import cleaned
 from domain.errors import Overtaken
 from domain.incidents import course, detectors, incidents
 from domain.incidents.evidence import DetectorSettings
@@ -86,7 +87,7 @@ def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
     settings = IncidentSettings.from_json(rules.incidents["correlation"])
     known, changes = incidents.review(watch.incidents, findings, use_case, int(moment), settings, in_hand)
     if report:
-        words = str(report.get("words", ""))[:MOST_WORDS]
+        words = cleaned(str(report.get("words", "")))[:MOST_WORDS]
         known, more = incidents.report(known, words, use_case, int(moment), int(report.get("severity", 3)))
         changes += more
     watch.incidents = known

@@ -1,4 +1,7 @@
-"""AssessAnswer: takes a model's answer through the steps to the request's outcome, recorded once."""
+"""AssessAnswer: takes a model's answer through the steps to the request's outcome, recorded once.
+
+Of what is no answer nothing is recorded: the attempt is told, and the machine asks the next model.
+"""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -6,15 +9,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from adapters import policy, subject_keys
 from adapters.clock import now
 from domain.inference.answers import Answer
-from inference.assess.assessment import Assessment
+from inference.assess.assessment import Assessment, NoAnswer
 from inference.assess.draw_review import draw_review
 from inference.assess.judge_answer import judge_answer
 from inference.assess.keep_answer import keep_answer
 from inference.assess.price_answer import price_answer
 from inference.assess.record_outcome import record_outcome
+from inference.assess.take_answer import take_answer
 
 # To come: the cascade behind the price, which asks the next better model before a person is asked.
-STEPS = (judge_answer, price_answer, keep_answer, draw_review, record_outcome)
+STEPS = (take_answer, judge_answer, price_answer, keep_answer, draw_review, record_outcome)
 
 logger = Logger()
 
@@ -26,8 +30,13 @@ def handler(event: dict, context: LambdaContext) -> dict:
     use_case = rules.use_case_of(request["tenant"], request["use_case"])
     answer, subject = Answer.from_converse(event["answer"]), subject_keys.carried(request["subject"])
     assessment = Assessment(event, now(), rules, use_case, subject, answer)
-    for step in STEPS:
-        assessment = step(assessment)
+    try:
+        for step in STEPS:
+            assessment = step(assessment)
+    except NoAnswer as no:
+        (attempt,) = no.args
+        logger.info("no answer", request_id=request["request_id"], model=event["model"], error=attempt["error"])
+        return {"attempt": attempt}
     _log(assessment)
     return assessment.told
 

@@ -121,7 +121,7 @@ class Emulator:
         self, model_id: str, model: Model, conversation: Conversation, hit: list[Fault]
     ) -> tuple[str, str, dict[str, int]]:
         url = openai_compatible.model_url()
-        scripted_answer = any(fault.kind in ("empty", "refusal", "ungrounded") for fault in hit)
+        scripted_answer = any(fault.kind in ("empty", "refusal", "says", "ungrounded") for fault in hit)
         if url and not scripted_answer:
             _wait(hit, 0)
             text, stop_reason, usage = openai_compatible.complete(url, model_id, conversation)
@@ -137,6 +137,8 @@ class Emulator:
             return "", "end_turn"
         if _kind(hit, "refusal"):
             return composer.REFUSAL, "end_turn"
+        if said := _kind(hit, "says"):
+            return said.text, "end_turn"
         recorded = self.recorded.answer(conversation.query)
         if _kind(hit, "ungrounded"):
             draft = composer.ungrounded(conversation.query, rng)

@@ -10,7 +10,7 @@ from typing import Any
 from bulwark.local.bedrock.errors import SCRIPTED_ERRORS
 from bulwark.local.bedrock.scenarios import base_model_id
 
-ANSWER_FAULTS = ("empty", "truncated", "ungrounded", "refusal", "token_blowup")
+ANSWER_FAULTS = ("empty", "truncated", "ungrounded", "refusal", "says", "token_blowup")
 KINDS = {
     "converse": {*SCRIPTED_ERRORS, "latency", *ANSWER_FAULTS},
     "retrieve": {"throttle", "internal_error", "access_denied", "latency", "empty"},
@@ -27,6 +27,7 @@ _FIELDS = {
     "match",
     "latency_ms",
     "factor",
+    "text",
     "comment",
 }
 
@@ -44,6 +45,7 @@ class Fault:
     match: str | None = None
     latency_ms: float = 1_000.0
     factor: float = 8.0
+    text: str = ""  # what the model says, of kind "says"
     loaded_at: float = field(default=0.0, repr=False)
 
     def applies(self, operation: str, model: str | None, prompt: str, now: float) -> bool:
@@ -147,6 +149,10 @@ def _parse(value: Mapping[str, Any], now: float) -> Fault:
     _check(
         isinstance(schedule, Mapping) and schedule.get("on_seconds", 0) > 0,
         'fault: schedule comes as {"on_seconds": n, "off_seconds": n, "after_seconds": n}',
+    )
+    _check(
+        isinstance(value.get("text", ""), str) and ("text" in value) == (kind == "says"),
+        'fault: a text goes with the kind "says", and "says" needs it',
     )
     return Fault(**{key: value[key] for key in _FIELDS - {"comment"} if key in value}, loaded_at=now)
 

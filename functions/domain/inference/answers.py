@@ -7,11 +7,17 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from domain.characters import cleaned, is_blank, is_broken
 from domain.inference.usage import cached_of, text_units_of, tokens_of
 from domain.policy import Model, UseCase
+from domain.requests import Reason
 
 SHAPE_BOUNDS = (80, 200, 400, 800, 1500, 3000, 6000)
 GUARDRAIL_INTERVENED = "guardrail_intervened"
+# Stop reasons that HTTP 200 does not tell from an answer
+# (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html).
+_CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded"})
+_MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 # The last line a prompt may ask for: the model's own estimate, cut off before anyone reads the answer.
 _STATED = re.compile(r"\**confidence:?\**:?[ \t]*([01](?:\.\d+)?|\.\d+)[ \t.]*\**", re.IGNORECASE)
 
@@ -29,24 +35,34 @@ class Answer:
     guarded: bool
     cached_tokens: tuple[int, int] = (0, 0)  # read from and written to the provider's cache
     text_units: dict[str, int] = field(default_factory=dict)  # of the guardrail, by its policies
+    broken: bool = False  # halves of characters were in it, which nothing can store
 
     @property
     def blocked(self) -> bool:
         return self.stop_reason == GUARDRAIL_INTERVENED
 
+    @property
+    def fault(self) -> Reason | None:
+        """Why this is no answer, so that the next model is asked; None for one that can be judged."""
+        if self.blocked:
+            return None
+        if self.stop_reason in _CUT_OFF:
+            return Reason.TRUNCATED_ANSWER
+        if self.broken or self.stop_reason in _MALFORMED:
+            return Reason.BROKEN_ANSWER
+        return Reason.EMPTY_ANSWER if is_blank(self.text) else None
+
     @classmethod
     def from_converse(cls, raw: dict) -> "Answer":
         """Read a Converse result in the spelling of a Step Functions integration."""
         content = raw["Output"]["Message"].get("Content") or ()
-        text = "".join(block.get("Text", "") for block in content).strip()
-        stated = None
+        written = "".join(block.get("Text", "") for block in content)
+        stated, text = None, cleaned(written).strip()
         before, _, last_line = text.rpartition("\n")
         if match := _STATED.fullmatch(last_line.strip()):
             stated, text = min(float(match[1]), 1.0), before.rstrip()
         trace = raw.get("Trace") or {}
-        guardrail = trace.get("Guardrail", {})
-        assessments = [one for listed in guardrail.get("OutputAssessments", {}).values() for one in listed]
-        judged = [*guardrail.get("InputAssessment", {}).values(), *assessments]
+        assessments = _output_assessments(raw)
         input_tokens, output_tokens = tokens_of(raw["Usage"])
         return cls(
             text=text,
@@ -59,8 +75,22 @@ class Answer:
             findings=tuple(sorted(_findings(assessments))),
             guarded="Guardrail" in trace,
             cached_tokens=cached_of(raw["Usage"]),
-            text_units=text_units_of(one["InvocationMetrics"]["Usage"] for one in judged if "InvocationMetrics" in one),
+            text_units=text_units_of(_text_units_reported(raw)),
+            broken=is_broken(written),
         )
+
+
+def failed_attempt(raw: dict, model: str, fault: Reason) -> dict:
+    """What a Converse result that was no answer says to the attempts of a chain."""
+    input_tokens, output_tokens = tokens_of(raw["Usage"])
+    return {
+        "model": model,
+        "error": fault,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "usage": raw["Usage"],
+        "text_units": _text_units_reported(raw),
+    }
 
 
 def answer_key(use_case: UseCase, tenant: str, detail: dict) -> str:
@@ -97,6 +127,18 @@ def cost_of_chain(models: dict[str, Model], attempts: list[dict]) -> Decimal:
 def recorded_attempts(attempts: list[dict]) -> list[dict]:
     """The attempts that gave no answer, as a record has them; what they used is recorded by line."""
     return [{name: value for name, value in each.items() if name not in ("usage", "text_units")} for each in attempts]
+
+
+def _output_assessments(raw: dict) -> list[dict]:
+    guardrail = (raw.get("Trace") or {}).get("Guardrail", {})
+    return [one for listed in guardrail.get("OutputAssessments", {}).values() for one in listed]
+
+
+def _text_units_reported(raw: dict) -> list[dict]:
+    """The Usage of each assessment's InvocationMetrics, of the input and of the output."""
+    guardrail = (raw.get("Trace") or {}).get("Guardrail", {})
+    judged = [*guardrail.get("InputAssessment", {}).values(), *_output_assessments(raw)]
+    return [one["InvocationMetrics"]["Usage"] for one in judged if "InvocationMetrics" in one]
 
 
 def _lowest_score(assessments: list[dict], kind: str) -> float | None:

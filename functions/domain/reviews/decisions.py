@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.characters import cleaned, is_blank
+
 MAX_COMMENT = 4000
 MAX_ANSWER = 100_000
 REASON_CODES = ("WRONG", "UNGROUNDED", "UNSAFE", "OFF_TOPIC", "POLICY", "OTHER")
@@ -43,7 +45,7 @@ def read_decision(body: object) -> ReviewDecision:
     decision = Decision(body["decision"])
     if not body.get("shown_digest"):
         raise DecisionInvalid("shown_digest", "is missing: send the one GET /reviews/{id} showed")
-    if (decision is Decision.EDIT) != ("answer" in body) or not body.get("answer", "-").strip():
+    if (decision is Decision.EDIT) != ("answer" in body) or is_blank(body.get("answer", "-x")):
         raise DecisionInvalid("answer", "goes with EDIT, and EDIT needs it")
     if (decision is Decision.REJECT) != ("reason_code" in body):
         raise DecisionInvalid("reason_code", f"goes with REJECT, and REJECT needs one of {', '.join(REASON_CODES)}")
@@ -53,6 +55,5 @@ def read_decision(body: object) -> ReviewDecision:
         raise DecisionInvalid("answer", f"is longer than {MAX_ANSWER} characters")
     if len(body.get("comment", "")) > MAX_COMMENT:
         raise DecisionInvalid("comment", f"is longer than {MAX_COMMENT} characters")
-    return ReviewDecision(
-        decision, body["shown_digest"], body.get("answer"), body.get("reason_code"), body.get("comment")
-    )
+    answer, comment = (cleaned(body[name]) if name in body else None for name in ("answer", "comment"))
+    return ReviewDecision(decision, body["shown_digest"], answer, body.get("reason_code"), comment)

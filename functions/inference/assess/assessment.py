@@ -12,6 +12,10 @@ from domain.requests import Status
 from domain.reviews.review import Kind
 
 
+class NoAnswer(Exception):
+    """What the model sent is no answer, so that the next one is asked; the argument is the attempt that failed."""
+
+
 # Not a dataclass: a changed copy of so many fields takes dataclasses.replace four times as long.
 class Assessment(NamedTuple):
     event: dict

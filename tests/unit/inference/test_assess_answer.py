@@ -104,7 +104,6 @@ def test_a_review_holds_references_only(assess):
             "HELD",
             "GUARDRAIL_FINDING",
         ),
-        (converse_result("Confidence: 1"), "general_question", "HELD", "LOW_CONFIDENCE"),
         (
             converse_result("blocked", stop_reason="guardrail_intervened"),
             "general_question",
@@ -117,6 +116,33 @@ def test_what_is_not_released_says_why(assess, answer, use_case, status, reason)
     result, record = assess(answer, use_case)
 
     assert (result["status"], record["status"], record["reason"]) == (status, status, reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (converse_result("Confidence: 1"), "EMPTY_ANSWER"),
+        (converse_result("\u200b\u2800"), "EMPTY_ANSWER"),
+        (converse_result("half \udc80"), "BROKEN_ANSWER"),
+        (converse_result("Eleven", stop_reason="malformed_model_output"), "BROKEN_ANSWER"),
+        (converse_result("Eleven", stop_reason="max_tokens"), "TRUNCATED_ANSWER"),
+        (converse_result("Eleven", stop_reason="model_context_window_exceeded"), "TRUNCATED_ANSWER"),
+    ],
+)
+def test_of_what_is_no_answer_the_attempt_is_told_and_nothing_recorded(assess, answer, error):
+    result, record = assess(answer)
+
+    assert result == {
+        "attempt": {
+            "model": "nova-lite",
+            "error": error,
+            "input_tokens": answer["Usage"]["InputTokens"],
+            "output_tokens": answer["Usage"]["OutputTokens"],
+            "usage": answer["Usage"],
+            "text_units": result["attempt"]["text_units"],
+        }
+    }
+    assert record["status"] == "ADMITTED"
 
 
 def test_a_blocked_answer_is_not_kept(assess):

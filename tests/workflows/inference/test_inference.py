@@ -12,7 +12,6 @@ ANSWERED = [
     "RouteByAdmission",
     "RouteToModel",
     "InvokeModel",
-    "RouteByAnswer",
     "AssessAnswer",
 ]
 RELEASED = [*ANSWERED, "RouteByConfidence", "ReturnOutcome"]
@@ -148,6 +147,40 @@ def test_the_next_model_answers_when_one_fails(bulwark, kind, error):
 
     assert (record["status"], record.get("model")) == ("COMPLETED", "nova-pro")
     assert [(attempt["model"], attempt["error"]) for attempt in record["attempts"]] == [("nova-lite", error)]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("\u200b\u2060\u200d\ufeff", "EMPTY_ANSWER"),
+        ("\u2800\u3164", "EMPTY_ANSWER"),
+        ("...", "EMPTY_ANSWER"),
+        ('""', "EMPTY_ANSWER"),
+        ("```json\n```", "EMPTY_ANSWER"),
+        ("<think>They ask for a tip. I could say something.</think>", "EMPTY_ANSWER"),
+        ("**\nConfidence: 0.98", "EMPTY_ANSWER"),
+        ("The battery lasts \ud83d eleven hours.", "BROKEN_ANSWER"),
+    ],
+)
+def test_what_says_nothing_is_no_answer_and_the_next_model_is_asked(bulwark, text, error):
+    fault(bulwark, "says", "us.amazon.nova-lite-v1:0", text=text)
+
+    request_id = bulwark.send("sure")
+    record = bulwark.outcome(request_id)
+
+    assert (record["status"], record.get("model")) == ("COMPLETED", "nova-pro")
+    assert [(attempt["model"], attempt["error"]) for attempt in record["attempts"]] == [("nova-lite", error)]
+    assert [line["model"] for line in record["usage"]] == ["nova-lite", "nova-pro"], "both are paid for"
+
+
+def test_words_reach_people_without_what_a_terminal_obeys(bulwark):
+    says = "The battery\u0000 lasts \u001b]0;owned\u0007eleven\u001b[2J \u009b2Jhours\u202e."
+    fault(bulwark, "says", "us.amazon.nova-lite-v1:0", text=says)
+
+    request_id = bulwark.send("sure")
+    record = bulwark.outcome(request_id)
+
+    assert bulwark.text_of(record, "answer") == "The battery lasts eleven hours."
 
 
 def test_what_each_attempt_used_and_which_guardrail_judged_is_recorded_and_announced(bulwark):
