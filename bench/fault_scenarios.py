@@ -9,6 +9,9 @@ What there is
   hours, it lasts 25 to 90 minutes, and 3 hours follow, in which everything must have returned to normal.
 - Causes that come and go (INTERMITTENT), and reports of a person about what no metric shows (REPORTED).
 - Quiet spells of three days, a third of them over a weekend, with harmless deploys, gaps, bursts and maintenance.
+- Rhythms (RHYTHMS), two weeks each: what comes every day, at night, on weekdays or at weekends, and what moves with the
+  clock in spring and autumn. After three days of one it is no incident. Faults of the project's targets come on top of
+  every rhythm, from the fourth day on, at any time of the day at which there is traffic.
 
 How a request is drawn
 - Traffic is Poisson around a gamma-distributed rate (so it varies more than Poisson), with a daily cycle between about
@@ -63,6 +66,21 @@ INTERMITTENT_EACH = 2
 REPORTED_EACH = 2
 QUIET_EACH = 16
 QUIET_DAYS = 3
+# A rhythm, and how many times as long answers are while it is high.
+RHYTHMS = {
+    "office_1.5": 1.5,
+    "office_2": 2.0,
+    "office_5": 5.0,
+    "ramp": 2.0,
+    "nightly_job": 4.0,
+    "business_hours": 1.0,
+    "weekends": 2.0,
+    "clock_change": 2.0,
+}
+RHYTHM_EACH = 2
+RHYTHM_DAYS = 14
+LEARNED_DAYS = 3  # of a rhythm, until it is no incident any more
+RAMP_MINUTES = 120
 
 DAY = 1440
 NORMAL = "normal"
@@ -77,6 +95,14 @@ LENGTH_TIMES = {"weak": (1.4, 0.7), "medium": (1.9, 0.5), "strong": (2.8, 0.3)}
 HEDGES_TO = {"weak": 0.08, "medium": 0.16, "strong": 0.35}
 ERRORS_TO = {"weak": 0.10, "medium": 0.30, "strong": 0.90}
 LATENCY_TIMES = {"weak": 1.7, "medium": 2.5, "strong": 5.0}
+
+# What the project promises figures for, on top of every rhythm, and what a rhythm of lengths might hide.
+ON_RHYTHMS = (
+    ("COST_SPIKE", "strong"),
+    ("QUALITY_DEGRADATION", "medium"),
+    ("RETRIEVAL_FAILURE", "medium"),
+    ("MODEL_DRIFT", "strong"),
+)
 
 WITHIN_ANSWER = 0.3
 SENTENCES = 5
@@ -119,9 +145,44 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """What repeats: how much of it is there at a minute, and what it does to requests and answers."""
+
+    name: str
+    opens: int  # minute of the day
+    closes: int
+    longer: float  # times as long are answers while it is high
+    busier: float  # times the traffic
+    weekdays_only: bool
+    changes_at: int = 0  # the minute at which clocks are changed
+    moved: int = 0  # what happens at nine happens so many minutes later from then on
+
+    def high(self, minute: float, first_minute: int) -> float:
+        """0..1."""
+        at = first_minute + minute - (self.moved if self.changes_at and minute >= self.changes_at else 0)
+        weekend = at // DAY % 7 >= 5
+        if self.name == "weekends":
+            return float(weekend)
+        if weekend and self.weekdays_only:
+            return 0.0
+        at %= DAY
+        if self.name == "ramp":
+            return _bounded(min(at - self.opens, self.closes - at) / RAMP_MINUTES)
+        return float(self.opens <= at < self.closes)
+
+    def learned_at(self, first_minute: int) -> int:
+        """The minute at which the third day of it has ended; a weekend has two days, and is allowed no more."""
+        days = [day for day in range(7) if not self.weekdays_only or (first_minute // DAY + day) % 7 < 5]
+        return (days[LEARNED_DAYS - 1] + 1) * DAY
+
+    def traffic(self, high: float) -> float:
+        return high if self.name == "business_hours" else self.busier**high
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     name: str
-    kind: str  # fault, intermittent, reported, quiet
+    kind: str  # fault, intermittent, reported, quiet, rhythm
     seed: str
     traffic: float
     minutes: int
@@ -133,6 +194,12 @@ class Scenario:
     gaps: tuple[tuple[int, int], ...] = ()
     bursts: tuple[tuple[int, int], ...] = ()
     maintenance: tuple[tuple[int, int], ...] = ()
+    rhythm: Rhythm | None = None
+
+    @property
+    def learned_at(self) -> int:
+        """From this minute on what repeats is known; while it is new, it is an incident each time that it comes."""
+        return self.rhythm.learned_at(self.first_minute) if self.rhythm else 0
 
 
 def campaign(seed: int, quick: bool = False) -> list[Scenario]:
@@ -155,6 +222,15 @@ def campaign(seed: int, quick: bool = False) -> list[Scenario]:
             found.append(_reported_scenario(seed, f"REPORTED/medium/{traffic}/{repeat}", traffic))
         for repeat in range(2 if quick else QUIET_EACH):
             found.append(_quiet_scenario(seed, f"quiet/{traffic}/{repeat}", traffic, repeat))
+    for rhythm in RHYTHMS:
+        for traffic in TRAFFIC[1:2] if quick else TRAFFIC[:2]:
+            for repeat in range(1 if quick else RHYTHM_EACH):
+                found.append(_rhythm_scenario(seed, f"rhythm {rhythm}/{traffic}/{repeat}", rhythm, traffic, repeat))
+        for type_, strength in ON_RHYTHMS:
+            traffic = TRAFFIC[1]
+            for repeat in range(1 if quick else RHYTHM_EACH):
+                name = f"{type_}/{strength}/{traffic} on {rhythm}/{repeat}"
+                found.append(_fault_on_rhythm(seed, name, type_, strength, rhythm, traffic, repeat))
     return found
 
 
@@ -228,6 +304,61 @@ def _quiet_scenario(seed: int, name: str, traffic: float, repeat: int) -> Scenar
         bursts=tuple(_spells(chance, minutes, 2.0, 3, 20)),
         maintenance=tuple(_spells(chance, minutes, 0.3, 20, 60)),
     )
+
+
+def _rhythm_scenario(seed: int, name: str, rhythm: str, traffic: float, repeat: int) -> Scenario:
+    chance = random.Random(f"{seed}/{name}")
+    first_minute = chance.randrange(7 * DAY)
+    return Scenario(
+        name=name,
+        kind="rhythm",
+        seed=f"{seed}/{name}",
+        traffic=traffic,
+        minutes=RHYTHM_DAYS * DAY,
+        first_minute=first_minute,
+        rhythm=_rhythm(chance, rhythm, repeat, first_minute),
+    )
+
+
+def _fault_on_rhythm(
+    seed: int, name: str, type_: str, strength: str, rhythm: str, traffic: float, repeat: int
+) -> Scenario:
+    """A fault in the fourth to sixth day of a rhythm that ran from a Monday on, when there is traffic."""
+    chance = random.Random(f"{seed}/{name}")
+    found = _rhythm(chance, rhythm, repeat, first_minute=0)
+    start = chance.uniform(LEARNED_DAYS * DAY, 5 * DAY)
+    while not found.traffic(found.high(start, 0)) or not found.traffic(found.high(start + 30, 0)):
+        start = chance.uniform(LEARNED_DAYS * DAY, 5 * DAY)
+    end = start + chance.uniform(25, 90)
+    healed_by, left_by = _cures(chance, type_)
+    return Scenario(
+        name=name,
+        kind="fault",
+        seed=f"{seed}/{name}",
+        traffic=traffic,
+        minutes=int(end) + 181,
+        first_minute=0,
+        fault=Fault(type_, strength, start, end, 0.0, 0.0, chance.randrange(2), frozenset(healed_by), left_by),
+        is_target=is_target(type_, strength, traffic),
+        rhythm=found,
+    )
+
+
+def _rhythm(chance: random.Random, name: str, repeat: int, first_minute: int) -> Rhythm:
+    """Offices open when they like; every other one has five times the traffic then, too, and rests at weekends."""
+    opens, closes = 540 + chance.randint(-70, 70), 1080 + chance.randint(-70, 70)
+    busier = 5.0 if repeat % 2 and name != "weekends" else 1.0
+    changes_at = moved = 0
+    if name == "nightly_job":
+        opens = 120 + chance.randint(0, 50)
+        closes, busier = opens + chance.randint(20, 60), 3.0
+    if name == "clock_change":
+        # In the night to a Sunday, in the second week at the latest.
+        changes_at = (6 * DAY + 60 - first_minute) % (7 * DAY)
+        changes_at += 7 * DAY if changes_at < LEARNED_DAYS * DAY else 0
+        moved = chance.choice((-60, 60))
+    weekdays_only = name == "business_hours" or (bool(repeat % 2) and name not in ("weekends", "nightly_job"))
+    return Rhythm(name, opens, closes, RHYTHMS[name], busier, weekdays_only, changes_at, moved)
 
 
 def _cures(chance: random.Random, type_: str) -> tuple[set[str], dict[str, float]]:
@@ -308,7 +439,7 @@ class World:
         self._shift = dict.fromkeys(("grounded", "tokens", "cost", "latency", "hedges"), 0.0)
         self._scale = 1.0
         if scenario.fault:
-            self._scale = 1 / self._cycle(scenario.fault.start)
+            self._scale = 1 / (self._cycle(scenario.fault.start) * self._rhythmic_traffic(scenario.fault.start))
 
     def delay_seconds(self, minute: int) -> float:
         """How long after the end of a minute its row can be seen."""
@@ -333,9 +464,18 @@ class World:
         day = 1 + 0.6 * math.sin(2 * math.pi * (at + self._cycle_phase - 9 * 60) / DAY)
         return day * (0.5 if at // DAY % 7 >= 5 else 1.0)
 
+    def _high(self, minute: float) -> float:
+        rhythm = self.scenario.rhythm
+        return rhythm.high(minute, self.scenario.first_minute) if rhythm else 0.0
+
+    def _rhythmic_traffic(self, minute: float) -> float:
+        rhythm = self.scenario.rhythm
+        return rhythm.traffic(self._high(minute)) if rhythm else 1.0
+
     def _rate(self, minute: int) -> float:
         burst = 4.0 if _within(minute, self.scenario.bursts) else 1.0
-        return self.scenario.traffic * self._scale * self._cycle(minute) * burst
+        cycle = self._cycle(minute) * self._rhythmic_traffic(minute)
+        return self.scenario.traffic * self._scale * cycle * burst
 
     def _move_on(self, minute: int) -> None:
         """Levels wander; a deploy shifts them a little, and for good."""
@@ -359,7 +499,7 @@ class World:
         day = math.sin(2 * math.pi * (self.scenario.first_minute + minute) / DAY)
         busy = 0.12 * min(2.0, max(0.0, load - 1))
         weekend = -0.06 if (self.scenario.first_minute + minute) // DAY % 7 >= 5 else 0.0
-        return Recipe(
+        usual = Recipe(
             grounded=_logistic(_logit(base.grounded) + 0.08 * day + 0.07 * wander["grounded"] + shift["grounded"]),
             relevance=base.relevance + 0.006 * day,
             retrieval=base.retrieval + 0.008 * day + 0.006 * wander["retrieval"],
@@ -372,6 +512,8 @@ class World:
             empties=base.empties,
             interventions=base.interventions * math.exp(0.15 * day),
         )
+        high = self._high(minute)
+        return _in_rhythm(usual, self.scenario.rhythm, high) if high else usual
 
     def _answer(self, row: "_Row", number: int, mode: str, minute: float, load: float) -> None:
         usual = self._usual(minute, load)
@@ -508,6 +650,26 @@ class World:
         row.judged += judged
         wrong = self._rejections + 0.6 * max(0.0, 0.9 - recipe.grounded)
         row.rejections += sum(uniform() < wrong for _ in range(judged))
+
+
+def _in_rhythm(usual: Recipe, rhythm: Rhythm, high: float) -> Recipe:
+    """Longer answers cost more and take longer; a nightly job asks what nobody else does, and strains the model."""
+    longer = rhythm.longer**high
+    found = _replaced(
+        usual,
+        tokens=usual.tokens * longer,
+        cost=usual.cost * (0.6 + 0.4 * longer),
+        latency=usual.latency * (0.4 + 0.6 * longer),
+    )
+    if rhythm.name != "nightly_job":
+        return found
+    return _replaced(
+        found,
+        grounded=usual.grounded - 0.2,
+        hedges=usual.hedges + 0.15,
+        errors=usual.errors + 0.1,
+        interventions=usual.interventions + 0.1,
+    )
 
 
 def _in_mode(usual: Recipe, mode: str) -> Recipe:

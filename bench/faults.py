@@ -10,6 +10,7 @@ detected_share            of the faults, how many had an incident before they en
 ttd_median_s, ttd_p95_s   from a fault's start to its incident, the delay of metrics included
 ttm_median_s              from a fault's start to a mode in which at most TOLERATED of it reaches anybody
 false_per_use_case_day    incidents in quiet spells, per day
+false_per_rhythm_day      incidents after the third day of what comes every day, night, week or half year, per day
 flaps                     restored, and then degraded again, of a cause that did not itself come and go
 unrecovered               scenarios with a mode or an incident left at their end, 3 hours after the cause (or after an
                           incident without one)
@@ -31,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "functions"))
 sys.path.insert(0, str(ROOT / "bench"))
 
-from fault_scenarios import Scenario, World, campaign
+from fault_scenarios import DAY, Scenario, World, campaign
 
 from domain.incidents import course, detectors, incidents
 from domain.incidents.evidence import DetectorSettings
@@ -93,6 +94,11 @@ class Story:
     @property
     def group(self) -> str:
         return self.scenario.name.rsplit("/", 1)[0]
+
+    @property
+    def false_later(self) -> list[tuple[float, str]]:
+        """What was taken for an incident once a rhythm ought to be known."""
+        return [each for each in self.false if each[0] >= self.scenario.learned_at]
 
     @property
     def ttd(self) -> float | None:
@@ -201,7 +207,8 @@ class Control:
             if moved.phase is not one.phase or moved.rung != one.rung:
                 rung = moved.ladder[moved.rung] if moved.ladder else "-"
                 self._story.log.append(f"{now / 60:.1f} {moved.type} {one.phase} -> {moved.phase} {rung} {moved.ask}")
-            self._story.relapses += moved.relapses - one.relapses
+            if now >= 60 * self._scenario.learned_at:
+                self._story.relapses += moved.relapses - one.relapses
             if moved.phase is Phase.WATCHING and one.phase is not Phase.WATCHING:
                 change = detectors.relearn if moved.outcome in LET_BE else detectors.calm
                 self._state = change(self._state, incidents.EXPLAINS[incident.type])
@@ -218,7 +225,7 @@ class Control:
         if change.kind is ChangeKind.CLOSED:
             story.closed += 1
             return
-        if change.kind is ChangeKind.REOPENED:
+        if change.kind is ChangeKind.REOPENED and minute >= self._scenario.learned_at:
             story.reopened += 1
         in_fault = fault and fault.start <= minute <= fault.end + LATE_MINUTES
         if change.kind in (ChangeKind.OPENED, ChangeKind.REOPENED):
@@ -319,6 +326,8 @@ def table(stories: Sequence[Story]) -> str:
         ]
         if name.startswith("quiet"):
             cells[1] = f"{sum(len(story.false) for story in those)} false"
+        if name.startswith("rhythm"):
+            cells[1] = f"{sum(len(story.false_later) for story in those)} false"
         lines.append(f"{name:<34}" + "".join(f"{cell:>9}" for cell in cells))
     return "\n".join(lines)
 
@@ -327,9 +336,12 @@ def summary(stories: Sequence[Story], settings: Settings) -> dict:
     faults = [story for story in stories if story.scenario.kind == "fault"]
     quiet = [story for story in stories if story.scenario.kind == "quiet"]
     intermittent = [story for story in stories if story.scenario.kind == "intermittent"]
-    quiet_days = sum(story.scenario.minutes for story in quiet) / 1440
-    before_days = sum(story.scenario.fault.start for story in stories if story.scenario.fault) / 1440
-    before = sum(len(story.false) for story in stories if story.scenario.fault)
+    rhythms = [story for story in stories if story.scenario.kind == "rhythm"]
+    quiet_days = sum(story.scenario.minutes for story in quiet) / DAY
+    rhythm_days = sum(story.scenario.minutes - story.scenario.learned_at for story in rhythms) / DAY
+    before_faults = [story for story in stories if story.scenario.fault and not story.scenario.rhythm]
+    before_days = sum(story.scenario.fault.start for story in before_faults) / DAY
+    before = sum(len(story.false) for story in before_faults)
     steady = [story for story in stories if story.scenario.kind != "intermittent"]
     ttrs = [story.ttr for story in faults if story.ttr is not None]
     named = [story for story in faults if story.type_at_last == story.scenario.fault.type]
@@ -347,6 +359,7 @@ def summary(stories: Sequence[Story], settings: Settings) -> dict:
         "named_share": _share(len(named), sum(story.detected is not None for story in faults)),
         "false_per_use_case_day": _share(sum(len(story.false) for story in quiet), quiet_days),
         "quiet_days": round(quiet_days),
+        "false_per_rhythm_day": _share(sum(len(story.false_later) for story in rhythms), rhythm_days),
         "false_per_day_beside_faults": _share(before, before_days),
         "flaps": sum(story.relapses + story.reopened for story in steady),
         "relapses_of_intermittent_max": max((story.relapses for story in intermittent), default=0),
@@ -367,6 +380,7 @@ def misses(result: dict) -> list[str]:
         or target["within_7_min_share"] >= DETECT_SHARE,
         "median time to detect": target["ttd_median_s"] is None or target["ttd_median_s"] <= DETECT_MEDIAN,
         "false incidents": (result["false_per_use_case_day"] or 0) <= FALSE_PER_DAY,
+        "false incidents by rhythms": (result["false_per_rhythm_day"] or 0) <= FALSE_PER_DAY,
         "flapping": result["flaps"] == 0 and result["relapses_of_intermittent_max"] <= result["relapses_allowed"],
         "recovered": result["unrecovered"] == 0,
     }

@@ -28,7 +28,7 @@ def accepted(signal: Signal, state: dict) -> dict:
         return state
     new = state | {"tracks": no_tracks(state)}
     if signal.kind is Kind.LEVEL:
-        new |= {"level": surest[3] / surest[2], "season": [0.0] * 24, "doubt": (signal.smallest * SLACK) ** 2}
+        new |= {"level": surest[3] / surest[2], "doubt": (signal.smallest * SLACK) ** 2}
     elif signal.kind is Kind.RATE:
         rate = surest[3] / surest[2]
         new |= {"samples": surest[2], "hits": rate * surest[2]}
@@ -43,7 +43,7 @@ def remembered(past: list, signals: dict[str, dict], at: int) -> list:
     """What was usual, every half hour for two hours: [moment, baselines by signal]."""
     if past and 0 <= at - past[-1][0] < REMEMBER_SECONDS:
         return past
-    usual = {name: {key: each[key] for key in _USUAL[SIGNALS[name].kind]} for name, each in signals.items()}
+    usual = {name: {key: _rounded(each[key]) for key in _USUAL[SIGNALS[name].kind]} for name, each in signals.items()}
     return [*past[1 - MOST_REMEMBERED :], [at, usual]]
 
 
@@ -53,3 +53,8 @@ def gone_back(signals: dict[str, dict], past: list, since: int) -> dict[str, dic
         return signals
     usual = next((usual for at, usual in reversed(past) if at <= since), past[0][1])
     return {name: each | usual.get(name, {}) for name, each in signals.items()}
+
+
+def _rounded(value: float | list[float]) -> float | list[float]:
+    """To six digits: it is kept four times over."""
+    return [_rounded(each) for each in value] if isinstance(value, list) else float(f"{value:.6g}")

@@ -11,10 +11,11 @@ from domain.incidents.evidence import DetectorSettings, is_shaken, no_tracks
 from domain.incidents.findings import Finding, finding_of
 from domain.incidents.levels import watch_level
 from domain.incidents.rates import watch_rate
+from domain.incidents.rhythms import noted
 from domain.incidents.shapes import watch_shape
 from domain.incidents.signals import DAY, SIGNALS, Kind, Minute, number
 
-VERSION = 3  # of the state; one of another version is begun anew
+VERSION = 4  # of the state; one of another version is begun anew
 # From this share of the threshold on, no signal learns: what one shows may be in others, too.
 SHAKEN = 0.5
 _WATCHERS = {Kind.LEVEL: watch_level, Kind.RATE: watch_rate, Kind.SHAPE: watch_shape}
@@ -36,7 +37,7 @@ def observe(
     at = number(minute.at)
     if not state or state.get("version") != VERSION:
         state = {"version": VERSION, "at": None, "deployed_at": None, "learned_at": None}
-        state |= {"signals": {}, "past": [], "was_sure": False}
+        state |= {"signals": {}, "rhythms": {}, "past": [], "was_sure": False}
     if at is None:
         return state, []
     last = state["at"]
@@ -44,7 +45,7 @@ def observe(
     if last is not None and last - DAY < at <= last:
         return state, []
     disturbed = frozenset(disturbed)
-    signals, findings = dict(state["signals"]), []
+    signals, rhythms, findings = dict(state["signals"]), dict(state["rhythms"]), []
     learn = learn and len(disturbed) < len(SIGNALS) and not is_shaken(signals, SHAKEN * settings.threshold)
     # Who has not learned for long does not know what has changed meanwhile, as after a deploy.
     deployed = deployed or (learn and at - (state["learned_at"] or at) > REMEMBER_SECONDS)
@@ -53,7 +54,13 @@ def observe(
     for name, signal in SIGNALS.items():
         if name in disturbed:
             continue
-        watched = _WATCHERS[signal.kind](signal, signals.get(name), minute, at, settings, learn, deployed, in_grace)
+        rhythm = rhythms.get(name)
+        watched = _WATCHERS[signal.kind](
+            signal, signals.get(name), minute, at, settings, learn, deployed, in_grace, rhythm
+        )
+        # Also of what nothing is learned of at the moment: it may come every day.
+        if rhythm := noted(rhythm, signal, minute, at, watched):
+            rhythms[name] = rhythm
         if watched is None:
             continue
         signals[name] = watched
@@ -66,7 +73,8 @@ def observe(
         past = remembered(past, signals, at)
     if sure and not state["was_sure"]:
         signals = gone_back(signals, past, min(sure))
-    news = {"at": at, "deployed_at": deployed_at, "signals": signals, "past": past, "was_sure": bool(sure)}
+    news = {"at": at, "deployed_at": deployed_at, "signals": signals, "rhythms": rhythms}
+    news |= {"past": past, "was_sure": bool(sure)}
     return state | news | ({"learned_at": at} if learn else {}), findings
 
 

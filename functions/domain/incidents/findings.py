@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.incidents.evidence import SIZES, SLACK, SUSPICION, DetectorSettings, capped
-from domain.incidents.levels import level_nats, season_at
-from domain.incidents.rates import PRIOR_SAMPLES, binomial_nats, clustering, independent, within_rates
-from domain.incidents.shapes import counts_of, psi, shares_of
+from domain.incidents.levels import level_nats
+from domain.incidents.rates import binomial_nats, clustering, independent, within_rates
+from domain.incidents.shares import counts_of, psi, shares_of
 from domain.incidents.signals import MINUTE, MINUTES_PER_DAY, SIGNALS, Kind, Minute, Signal, reading_of
 
 
@@ -59,11 +59,10 @@ def finding_of(signal: Signal, state: dict, at: int, settings: DetectorSettings)
         usual, now = shares_of(state["usual"]), shares_of(state["recent"])
         harm, spread = psi(now, usual) / signal.grave, 0.0
     elif signal.kind is Kind.RATE:
-        weight = state["samples"] + PRIOR_SAMPLES
-        usual, now = (state["hits"] + PRIOR_SAMPLES * signal.usual) / weight, total / samples
+        usual, now = state["usual"], total / samples
         harm, spread = (now - usual) / signal.grave, clustering(signal, state)
     else:
-        usual, now = state["level"] + season_at(state["season"], at), total / samples
+        usual, now = state["usual"], total / samples
         harm, spread = signal.direction * (now - usual) / signal.grave, math.sqrt(state["spread2"])
         if signal.log:
             usual, now = math.exp(usual), math.exp(now)

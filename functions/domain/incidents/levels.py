@@ -4,15 +4,16 @@ import math
 
 from domain.incidents.baselines import MEMORY_ROWS, accepted_in_time, is_warm
 from domain.incidents.evidence import GRACE, QUIET, SIZES, SLACK, DetectorSettings, capped, is_suspect, tracked
-from domain.incidents.signals import HOUR, MINUTE, MINUTES_PER_DAY, Minute, Signal, reading_of
+from domain.incidents.rhythms import expected, worse_of
+from domain.incidents.signals import MINUTE, MINUTES_PER_DAY, Minute, Signal, reading_of
 
 # Bennett's bound is never reached: false alarms of scores at 1.5 to 100 samples a minute, simulated, are as rare as
 # promised when its nats count so many times.
 BOUND_IS_LOOSE = 1.7
 # Learned values are clipped to this many standard deviations (Huber 1964).
 CLIP = 3.0
+CLEAR = 2.0
 SPREAD_ROWS = 500
-SEASON_GAIN = 0.004
 
 
 def watch_level(
@@ -24,8 +25,9 @@ def watch_level(
     learn: bool,
     deployed: bool,
     in_grace: bool,
+    rhythm: dict | None,
 ) -> dict | None:
-    """A local level model (a Kalman filter, Harvey 1989) with an offset per hour of the day, and a CUSUM each size."""
+    """A local level model (a Kalman filter, Harvey 1989), and a CUSUM for each size."""
     read = reading_of(signal, minute)
     if old is None:
         if read is None or not learn:
@@ -38,7 +40,6 @@ def watch_level(
             "level": value,
             "doubt": signal.usual**2 / samples + signal.floor**2,
             "spread2": signal.usual**2,
-            "season": [0.0] * 24,
             "tracks": [QUIET] * len(SIZES),
         }
     new = dict(old)
@@ -51,12 +52,18 @@ def watch_level(
     if read is None:
         return new
     value, samples = read
-    usual = new["level"] + season_at(new["season"], at)
+    usual = new["usual"] = worse_of(signal, new["level"], expected(rhythm, signal, at))
     variance = new["spread2"] / samples + signal.floor**2 + new["doubt"]
-    off = value - usual
+    off = miss = value - new["level"]
+    if abs(value - usual) < abs(off) / 2:
+        miss = value - usual
+        if off * off > CLEAR**2 * variance:
+            # What repeats has begun again: the level is there within minutes.
+            new["doubt"] = max(new["doubt"], (off / 2) ** 2)
+            variance = new["spread2"] / samples + signal.floor**2 + new["doubt"]
     if is_warm(new, settings):
         slack = signal.smallest * SLACK * (GRACE if in_grace else 1) + math.sqrt(new["doubt"])
-        worse = signal.direction * off - slack
+        worse = signal.direction * (value - usual) - slack
         variance_each = new["spread2"] + samples * signal.floor**2
         room = None if signal.log else usual
         nats = [level_nats(size * signal.smallest, worse, variance_each, samples, room) for size in SIZES]
@@ -71,11 +78,9 @@ def watch_level(
     new["rows"] = min(new["rows"] + 1, MEMORY_ROWS)
     new["samples"] = min(new["samples"] + samples, 1e9)
     weight = 1 / min(new["rows"] + 20, SPREAD_ROWS)
-    seen = (clipped * clipped - signal.floor**2) * samples
+    missed = max(-limit, min(limit, miss))
+    seen = (missed * missed - signal.floor**2) * samples
     new["spread2"] = max((signal.usual / 5) ** 2, new["spread2"] + weight * (seen - new["spread2"]))
-    hour = int(at // HOUR % 24)
-    new["season"] = new["season"][:]
-    new["season"][hour] = (1 - SEASON_GAIN / 4) * new["season"][hour] + SEASON_GAIN * (1 - gain) * clipped
     return new
 
 
@@ -91,11 +96,3 @@ def level_nats(change: float, worse: float, variance: float, samples: float, roo
     stake = math.log1p(change * room / variance) / room
     price = variance / room**2 * (math.expm1(stake * room) - stake * room)
     return capped(BOUND_IS_LOOSE * samples * (stake * worse - price), samples)
-
-
-def season_at(season: list[float], at: int) -> float:
-    """Between the middles of two hours, some of each."""
-    place = (at / HOUR - 0.5) % 24
-    hour = int(place) % 24
-    part = place - int(place)
-    return season[hour] * (1 - part) + season[(hour + 1) % 24] * part

@@ -4,6 +4,7 @@ import math
 
 from domain.incidents.baselines import MEMORY_ROWS, accepted_in_time, is_warm
 from domain.incidents.evidence import GRACE, QUIET, SIZES, SLACK, DetectorSettings, capped, is_suspect, tracked
+from domain.incidents.rhythms import expected, worse_of
 from domain.incidents.signals import Minute, Signal, reading_of
 
 # A prior counts as much as so many samples.
@@ -20,6 +21,7 @@ def watch_rate(
     learn: bool,
     deployed: bool,
     in_grace: bool,
+    rhythm: dict | None,
 ) -> dict | None:
     """A binomial CUSUM whose samples count for less the more they come in clusters."""
     read = reading_of(signal, minute)
@@ -41,7 +43,8 @@ def watch_rate(
         return new
     hits, samples = read
     weight = new["samples"] + PRIOR_SAMPLES
-    usual = (new["hits"] + PRIOR_SAMPLES * signal.usual) / weight
+    steady = (new["hits"] + PRIOR_SAMPLES * signal.usual) / weight
+    usual = new["usual"] = worse_of(signal, steady, expected(rhythm, signal, at))
     if is_warm(new, settings):
         doubt = math.sqrt(usual * (1 - usual) / weight)
         low = within_rates(usual + doubt + signal.smallest * SLACK * (GRACE if in_grace else 1))
@@ -53,14 +56,16 @@ def watch_rate(
         new["tracks"] = tracked(signal, new["tracks"], nats, at, samples, hits, settings)
     if not learn or is_suspect(new):
         return accepted_in_time(signal, new, at, settings)
+    if usual - steady > signal.smallest * SLACK and abs(hits / samples - usual) < abs(hits / samples - steady):
+        return new  # what repeats is not what is usual at any other time
     keep = 1 - 1 / MEMORY_ROWS
     new["rows"] = min(new["rows"] + 1, MEMORY_ROWS)
     new["samples"] = keep * new["samples"] + samples
     new["hits"] = keep * new["hits"] + hits
-    expected = samples * usual * (1 - usual)
+    variance = samples * steady * (1 - steady)
     if samples > 1:
-        new["excess"] = keep * new["excess"] + (hits - samples * usual) ** 2 - expected
-        new["pairs"] = keep * new["pairs"] + expected * (samples - 1)
+        new["excess"] = keep * new["excess"] + (hits - samples * steady) ** 2 - variance
+        new["pairs"] = keep * new["pairs"] + variance * (samples - 1)
     return new
 
 

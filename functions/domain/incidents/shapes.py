@@ -4,12 +4,13 @@ import math
 
 from domain.incidents.baselines import accepted_in_time, is_warm
 from domain.incidents.evidence import GRACE, QUIET, DetectorSettings, capped, is_suspect, tracked
-from domain.incidents.signals import MOST_SAMPLES, SHAPES, Minute, Signal, number
+from domain.incidents.rhythms import ENOUGH_DAYS, days_of
+from domain.incidents.shares import counts_of, shares_of
+from domain.incidents.signals import SHAPES, Minute, Signal
 
 SHAPE_MEMORY_ROWS = 240
 SHAPE_PRIOR = 20.0
 SHAPE_FORGETS = 0.9
-_SHAPE_KEYS = [f"AnswerShape{shape}.sum" for shape in range(SHAPES)]
 
 
 def watch_shape(
@@ -21,6 +22,7 @@ def watch_shape(
     learn: bool,
     deployed: bool,
     in_grace: bool,
+    rhythm: dict | None,
 ) -> dict | None:
     """An e-process against the usual shares of answer lengths: bets are placed on what the last minutes were like.
 
@@ -49,9 +51,10 @@ def watch_shape(
         total = sum(recent) + SHAPE_PRIOR
         bets = [(each + SHAPE_PRIOR * share) / total for each, share in zip(recent, usual, strict=True)]
         granted = samples * signal.smallest * (GRACE if in_grace else 1)
-        nats = sum(
-            count * math.log(bet / share) for count, bet, share in zip(counts, bets, usual, strict=True) if count
+        days = sorted(
+            min(shape_nats(counts, bets, shares_of(each)) for each in day) for day in days_of(rhythm, signal, at)
         )
+        nats = min([shape_nats(counts, bets, usual), *days[ENOUGH_DAYS - 1 : ENOUGH_DAYS]])
         nats = capped(nats - granted, samples)
         new["tracks"] = tracked(signal, new["tracks"], [nats], at, samples, 0.0, settings)
     new["recent"] = [SHAPE_FORGETS * each + count for each, count in zip(recent, counts, strict=True)]
@@ -64,19 +67,5 @@ def watch_shape(
     return new
 
 
-def counts_of(minute: Minute) -> list[float] | None:
-    """A minute's answers by length, if they can be believed: one absurd count would be what is usual for days."""
-    counts = [number(minute.values.get(key)) for key in _SHAPE_KEYS]
-    found = [count if count is not None and count > 0 else 0.0 for count in counts]
-    return found if 0 < sum(found) <= MOST_SAMPLES else None
-
-
-def shares_of(counts: list[float]) -> list[float]:
-    total = sum(counts) + SHAPES
-    return [(count + 1) / total for count in counts]
-
-
-def psi(now: list[float], usual: list[float]) -> float:
-    """The population stability index."""
-    pairs = [(a + 1e-3, b + 1e-3) for a, b in zip(now, usual, strict=True)]
-    return sum((a - b) * math.log(a / b) for a, b in pairs)
+def shape_nats(counts: list[float], bets: list[float], shares: list[float]) -> float:
+    return sum(count * math.log(bet / share) for count, bet, share in zip(counts, bets, shares, strict=True) if count)
