@@ -213,7 +213,8 @@ def ask(endpoint: str, method: str, call: str, body: bytes | None = None) -> Any
     import urllib.error
     import urllib.request
 
-    request = urllib.request.Request(f"{endpoint.rstrip('/')}/_bulwark/{call}", method=method, data=body)
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{endpoint.rstrip('/')}/_bulwark/{call}", body, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.loads(response.read() or b"{}")

@@ -24,6 +24,8 @@ from bulwark.local.sam import containers
 from bulwark.local.server import Application, Server
 from bulwark.local.stack import Stack
 
+# What Docker calls the machine that it runs on.
+IN_CONTAINERS = "host.docker.internal"
 _running: "Cloud | None" = None
 _starting = threading.Lock()
 
@@ -132,10 +134,11 @@ class Cloud:
         if address is None:
             return
         if containers.is_ours(address):
-            server = Server(self._application, threads=4, host=address)
+            server = Server(self._application, threads=4, host=address, names=(address, IN_CONTAINERS))
             self._ending.append(server.stop)
             self.container_endpoint = server.url
         else:
+            self._server.open_to(address, IN_CONTAINERS)
             self.container_endpoint = self.endpoint.replace("127.0.0.1", address)
 
     # The steps of `start`, in order.
@@ -146,10 +149,10 @@ class Cloud:
 
         self._ending.append(moto_api_backend.reset)
         self._application = Application()
-        server = Server(self._application, self._port)
-        self._ending.append(server.stop)
+        self._server = Server(self._application, self._port)
+        self._ending.append(self._server.stop)
         self._ending.append(moto_names.put_back)
-        self.endpoint = server.url
+        self.endpoint = self._server.url
         self._clients = Clients(self.endpoint, self._application)
 
     def _bridge(self, scenario: Any, replay: Any) -> None:

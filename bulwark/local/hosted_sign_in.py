@@ -46,7 +46,6 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _DEFAULT_VALIDITY = {"Access": (1, "hours"), "Id": (1, "hours"), "Refresh": (30, "days")}
-_CORS = {"access-control-allow-origin": "*"}
 _PREFLIGHT = {"access-control-allow-methods": "POST", "access-control-allow-headers": "authorization,content-type"}
 
 
@@ -97,7 +96,8 @@ class HostedSignIn:
 
     def __init__(self, domain: str, port: int = 0) -> None:
         require(*(f"moto.cognitoidp.models:CognitoIdpUserPool.{name}" for name in _NAMES_OF_MOTO))
-        self._server = Server(_Application(domain), port, THREADS)
+        application = _Application(domain)
+        self._server = Server(application, port, THREADS, origins=application.origins, visited=True)
         self.url: str = self._server.url
 
     def close(self) -> None:
@@ -133,6 +133,11 @@ class _Application:
         headers = answer.headers | {"cache-control": "no-store", "content-length": str(len(answer.body))}
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(headers.items()))
         return [answer.body]
+
+    def origins(self) -> set[str]:
+        """The pages that people of this pool sign in to; Cognito itself lets any page ask for tokens."""
+        clients = self._pool.clients.values()
+        return {_origin(address) for client in clients for address in _listed(client, "CallbackURLs")}
 
     @property
     def _pool(self) -> Pool:
@@ -312,13 +317,15 @@ def _for_people(route: Callable[[dict[str, Any]], Answer], environ: dict[str, An
 
 
 def _for_scripts(route: Callable[[dict[str, Any]], Answer] | None, method: str, environ: dict[str, Any]) -> Answer:
+    # Whoever is none of the clients' pages has not come so far.
+    cors = {"access-control-allow-origin": environ["HTTP_ORIGIN"], "vary": "origin"} if "HTTP_ORIGIN" in environ else {}
     if method == "OPTIONS":
-        return Answer(200, _CORS | _PREFLIGHT)
+        return Answer(200, cors | _PREFLIGHT)
     try:
         answer = route(environ) if route else _json(405, {"error": "invalid_request"})
     except OAuthError as error:
         answer = _json(400, {"error": str(error)})
-    return Answer(answer.status, answer.headers | _CORS, answer.body)
+    return Answer(answer.status, answer.headers | cors, answer.body)
 
 
 def _query(environ: dict[str, Any]) -> Parameters:
@@ -417,7 +424,8 @@ def _page(status: int, html: str, form_action: str = "'none'") -> Answer:
     headers = {
         "content-type": "text/html; charset=utf-8",
         "content-security-policy": policy,
-        "referrer-policy": "no-referrer",
+        # With no-referrer, a browser would not say either that the form is this page's own.
+        "referrer-policy": "same-origin",
         "x-content-type-options": "nosniff",
     }
     return Answer(status, headers, html.encode())

@@ -59,7 +59,15 @@ class HttpApi:
 
     def __init__(self, application: "_Application", port: int) -> None:
         self._application = application
-        self._server = Server(application, port, THREADS)
+        # A body is awaited only of whoever has shown a token.
+        self._server = Server(
+            application,
+            port,
+            THREADS,
+            origins=lambda: application.origins,
+            visited=application.is_open,
+            awaits_bodies=False,
+        )
         self.url: str = self._server.url
 
     def close(self) -> None:
@@ -117,6 +125,8 @@ class _Application:
         self._invoke, self._api_id, self._timeout = invoke, api_id, timeout_seconds
         self._cors = body.get("x-amazon-apigateway-cors") or {}
         self._authorizers = dict(_authorizers(body, keys))
+        self.origins: list[str] = self._cors.get("allowOrigins", [])
+        self.is_open = not self._authorizers
         self._routes = [(route, route.pattern) for route in sorted(_routes(body), key=lambda each: each.rank)]
         unknown = {route.authorizer for route, _ in self._routes} - {None, *self._authorizers}
         if unknown:
@@ -141,9 +151,6 @@ class _Application:
         raw_path = environ["REQUEST_URI"].partition("?")[0]
         if self._is_preflight(environ):
             return 204, {}, b""
-        body = _read(environ)
-        if body is None:
-            return _message(413, "Request Entity Too Large")
         found = self._route(environ["REQUEST_METHOD"], raw_path)
         if found is None:
             return _message(404, "Not Found")
@@ -154,6 +161,9 @@ class _Application:
             return _message(401, "Unauthorized", {"www-authenticate": "Bearer"})
         except Forbidden:
             return _message(403, "Forbidden", {"www-authenticate": 'Bearer error="insufficient_scope"'})
+        body = _read(environ)
+        if body is None:
+            return _message(413, "Request Entity Too Large")
         event = json.dumps(self._event(environ, request_id, route, raw_path, parameters, body, claims)).encode()
         if len(event) > MAX_EVENT_BYTES:
             return _message(413, "Request Entity Too Large")
@@ -250,10 +260,10 @@ class _Application:
         return {name: value for name, value in headers.items() if not name.startswith("access-control-")}
 
     def _cors_headers(self, environ: dict[str, Any]) -> dict[str, str]:
-        origin, allowed = environ.get("HTTP_ORIGIN"), self._cors.get("allowOrigins", [])
-        if not origin or not {origin, "*"} & set(allowed):
+        origin = environ.get("HTTP_ORIGIN")
+        if not origin or not {origin, "*"} & set(self.origins):
             return {}
-        headers = {"access-control-allow-origin": "*" if "*" in allowed else origin}
+        headers = {"access-control-allow-origin": "*" if "*" in self.origins else origin}
         if self._cors.get("allowCredentials"):
             headers["access-control-allow-credentials"] = "true"
         for setting, name in (_PREFLIGHT if self._is_preflight(environ) else _EXPOSED).items():

@@ -6,15 +6,13 @@ import re
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from cheroot import wsgi
-
+from bulwark.local.connections import WsgiServer
+from bulwark.local.gate import LOOPBACK, Gate, StartResponse, WsgiApplication, respond
 from bulwark.local.service_faults import ServiceFaults
 
-StartResponse = Callable[..., Any]
-WsgiApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 Control = Callable[[bytes], Any]
 
 _SCOPE = re.compile(r"Credential=[^/]+/[^/]+/([^/]+)/([^/]+)/aws4_request")
@@ -26,16 +24,19 @@ class Application:
     """WSGI: control calls and invocations are answered here, everything else by moto."""
 
     def __init__(self) -> None:
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        from moto.server import create_backend_app
 
         self.control: dict[tuple[str, str], Control] = {}
         self.faults = ServiceFaults()
         self.invocations: Callable[[dict[str, Any], StartResponse], Iterable[bytes]] | None = None
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _services(create_backend_app)
         self._apps: dict[tuple[str, str, str], Any] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if length := int(environ.get("CONTENT_LENGTH") or 0):
+        if "chunked" in environ.pop("HTTP_TRANSFER_ENCODING", "").lower():
+            body = environ["wsgi.input"].read()
+            environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        elif length := int(environ.get("CONTENT_LENGTH") or 0):
             body = environ["wsgi.input"].read(length)
             if len(body) < length:
                 # What is left of a call is nothing to run, and what is wrong with it the caller's to know.
@@ -53,14 +54,12 @@ class Application:
         if path.startswith("/2015-03-31/functions/") and path.endswith("/invocations") and self.invocations:
             return self.invocations(environ, start_response)
         environ["RAW_URI"] = environ["REQUEST_URI"]
-        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
-            environ["wsgi.input_terminated"] = True
         return self._app_for(environ)(environ, start_response)
 
     def _app_for(self, environ: dict[str, Any]) -> Any:
         """moto's application for a request; moto itself searches hundreds of patterns under a lock each time."""
         scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-        if scope is None or scope[2] in _SHARED_NAMES or environ["PATH_INFO"].startswith(("/moto-api", "/latest/")):
+        if scope is None or scope[2] in _SHARED_NAMES or environ["PATH_INFO"].startswith("/latest/"):
             return self._moto.get_application(environ)
         target = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[0]
         key = (scope[1], scope[2], target)
@@ -74,6 +73,9 @@ class Application:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         if control is None:
             status, answer = "404 Not Found", {"error": f"no control call {environ['REQUEST_METHOD']} {name}"}
+        elif environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE") != "application/json":
+            # What a form can send, any page can have sent.
+            status, answer = "415 Unsupported Media Type", {"error": "a POST needs Content-Type: application/json"}
         else:
             try:
                 status, answer = "200 OK", control(body)
@@ -82,12 +84,24 @@ class Application:
         return respond(start_response, status, json.dumps(answer, default=str).encode())
 
 
-def respond(
-    start_response: StartResponse, status: str, body: bytes, headers: Iterable[tuple[str, str]] = ()
-) -> Iterable[bytes]:
-    """Answer with a JSON body."""
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers])
-    return [body]
+def _services(create_app: Callable[[Any], Any]) -> Any:
+    """moto's services, without the pages by which anybody could empty or reset them."""
+    from moto.server import DomainDispatcherApplication
+
+    class Services(DomainDispatcherApplication):
+        def get_application(self, environ: dict[str, Any]) -> Any:
+            return _closed if environ["PATH_INFO"].startswith("/moto-api") else super().get_application(environ)
+
+        def get_backend_for_host(self, host: str | None) -> Any:
+            found = super().get_backend_for_host(host)
+            return "s3" if found == "moto_api" else found
+
+    return Services(create_app)
+
+
+def _closed(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    refusal = {"message": "moto's control pages are closed; the embedded AWS starts anew with 'bulwark up'."}
+    return respond(start_response, "404 Not Found", json.dumps(refusal).encode())
 
 
 class Server:
@@ -96,12 +110,23 @@ class Server:
     THREADS = 40
 
     def __init__(
-        self, application: WsgiApplication, port: int = 0, threads: int = THREADS, host: str = "127.0.0.1"
+        self,
+        application: WsgiApplication,
+        port: int = 0,
+        threads: int = THREADS,
+        host: str = "127.0.0.1",
+        *,
+        names: Collection[str] = LOOPBACK,
+        origins: Callable[[], Collection[str]] = tuple,
+        visited: bool = False,
+        awaits_bodies: bool = True,
     ) -> None:
-        self._server = wsgi.Server(
-            (host, port), application, numthreads=threads, request_queue_size=256, shutdown_timeout=2
+        self._gate = Gate(application, origins, visited)
+        self._server = WsgiServer(
+            (host, port), self._gate, numthreads=threads, request_queue_size=256, shutdown_timeout=2
         )
         self._server.timeout = 60
+        self._server.awaits_bodies = awaits_bodies
         self._server.nodelay = True
         self._server.error_log = _report
         ready = threading.Event()
@@ -111,6 +136,8 @@ class Server:
             # cheroot's workers inherit being a daemon from the thread that makes them.
             try:
                 self._server.prepare()
+                # Before it serves: the port is known by now.
+                self.open_to(*names)
             except BaseException as error:  # raised again in the starting thread
                 failures.append(error)
                 ready.set()
@@ -125,6 +152,10 @@ class Server:
             raise failures[0]
         self.port: int = self._server.bind_addr[1]
         self.url = f"http://{host}:{self.port}"
+
+    def open_to(self, *names: str) -> None:
+        """Answer to these names of this machine, too."""
+        self._gate.hosts += tuple(f"{name}:{self._server.bind_addr[1]}" for name in names)
 
     def stop(self) -> None:
         self._server.stop()

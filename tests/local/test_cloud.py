@@ -26,7 +26,8 @@ WRITES_LATE = {
 
 def control(cloud, method: str, name: str, body: dict | None = None) -> dict:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{cloud.endpoint}/_bulwark/{name}", data, method=method)
+    kind = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{cloud.endpoint}/_bulwark/{name}", data, kind, method=method)
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
@@ -48,7 +49,8 @@ def test_a_body_that_is_cut_off_is_the_callers_error(capfd):
         host, port = cloud.endpoint.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(
-                b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\nContent-Length: 900\r\n"
+                f"POST / HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 900\r\n".encode()
+                + b"X-Amz-Target: DynamoDB_20120810.GetItem\r\n"
                 b'Authorization: AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request\r\n\r\n{"Tab'
             )
             connection.shutdown(socket.SHUT_WR)

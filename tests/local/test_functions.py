@@ -222,7 +222,8 @@ def test_workers_can_be_warmed_and_killed_over_http(cloud):
 
     cloud.functions.warm("CollectorFunction")
     body = json.dumps({"function": "CollectorFunction", "count": 1}).encode()
-    request = urllib.request.Request(f"{cloud.endpoint}/_bulwark/kill-workers", body, method="POST")
+    kind = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{cloud.endpoint}/_bulwark/kill-workers", body, kind, method="POST")
 
     with urllib.request.urlopen(request) as answer:
         assert json.load(answer) == {"killed": 1}

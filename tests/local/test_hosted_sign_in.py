@@ -73,6 +73,8 @@ def call(pool, method, path, form=None, **headers):
     connection = http.client.HTTPConnection(urlsplit(pool.url).netloc, timeout=60)
     if form is not None:
         headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+    if path.startswith("/oauth2/") and method == "POST":
+        headers = {"Origin": DESK.rstrip("/"), **headers}
     connection.request(method, path, body=None if form is None else urlencode(form), headers=headers)
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -156,7 +158,7 @@ def test_a_reviewer_signs_in_and_the_api_lets_the_token_pass(pool, client_id):
 
     assert sent_back.status == 302 and sent_back.location.startswith(f"{DESK}?")
     assert query["state"] == ["s1"]
-    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "https://desk.example")
     assert answer.headers["cache-control"] == "no-store"
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 3600)
     issuer = f"https://cognito-idp.us-east-1.amazonaws.com/{pool.id}"
@@ -178,7 +180,7 @@ def test_the_form_runs_no_script_leaks_no_address_and_posts_only_to_us_and_the_c
 
     assert "default-src 'none'" in policy and "script-src" not in policy and "unsafe" not in policy
     assert "form-action 'self' https://desk.example;" in policy and "frame-ancestors 'none'" in policy
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["cache-control"] == "no-store"
     style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)[1]
     assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in policy
@@ -309,7 +311,7 @@ def test_a_code_is_good_once(pool, client_id):
     assert exchange(pool, client_id, code).status == 200
     replayed = exchange(pool, client_id, code)
     assert (replayed.status, content(replayed)) == (400, {"error": "invalid_grant"})
-    assert replayed.headers["access-control-allow-origin"] == "*"
+    assert replayed.headers["access-control-allow-origin"] == "https://desk.example"
 
 
 @pytest.mark.parametrize(
@@ -374,7 +376,19 @@ def test_the_token_endpoint_takes_forms_of_a_modest_size_only(pool, client_id):
     assert content(as_json) == content(large) == {"error": "invalid_request"}
     assert call(pool, "GET", "/oauth2/token").status == 405
     preflight = call(pool, "OPTIONS", "/oauth2/token", Origin="https://desk.example")
-    assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (200, "*")
+    assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (200, "https://desk.example")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_only_a_clients_page_may_ask_for_tokens(pool, client_id, method, origin):
+    form = {"grant_type": "authorization_code", "code": new_code(pool, client_id), "client_id": client_id}
+    form |= {"redirect_uri": DESK, "code_verifier": VERIFIER}
+
+    refused = call(pool, method, "/oauth2/token", form, Origin=origin)
+
+    assert (refused.status, "access-control-allow-origin" in refused.headers) == (403, False)
+    assert call(pool, "POST", "/oauth2/token", form).status == 200, "the code is not spent"
 
 
 def test_a_session_is_refreshed_with_the_groups_of_today(pool, client_id):
@@ -402,7 +416,11 @@ def test_a_session_ends_by_revocation_by_signing_out_everywhere_and_with_the_use
 
     revoked, signed_out, disabled = (sign_in(pool, client_id)["refresh_token"] for _ in range(3))
     answer = call(pool, "POST", "/oauth2/revoke", {"token": revoked, "client_id": client_id})
-    assert (answer.status, answer.text, answer.headers["access-control-allow-origin"]) == (200, "", "*")
+    assert (answer.status, answer.text, answer.headers["access-control-allow-origin"]) == (
+        200,
+        "",
+        "https://desk.example",
+    )
     assert refused(revoked) and not refused(signed_out)
     assert call(pool, "POST", "/oauth2/revoke", {"token": revoked, "client_id": client_id}).status == 200
 

@@ -59,6 +59,7 @@ BODY = {
         "/reviews/next": {"get": operation("NONE")},
         "/reviews/{review_id}": {"get": operation("NONE")},
         "/reviews/{review_id}/decision": {"post": operation()},
+        "/scoped-post": {"post": operation(scopes=["desk/write"])},
         "/scoped": {"get": operation(scopes=["desk/read", "desk/write"])},
         "/open/{proxy+}": {"x-amazon-apigateway-any-method": operation("NONE")},
     },
@@ -370,8 +371,17 @@ def test_a_browser_of_an_allowed_origin_gets_cors_headers(function, call):
         status, _, headers = call("GET", path, headers={"Origin": "https://desk.example"})
         assert (status, headers["access-control-allow-origin"]) == (expected, "https://desk.example")
         assert headers["access-control-expose-headers"] == "etag,retry-after"
-    _, _, headers = call("GET", "/reviews/next", headers={"Origin": "https://evil.example"})
-    assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://desk.example.evil.example"])
+def test_a_page_of_another_origin_reaches_no_function(function, call, method, origin):
+    asked = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+
+    status, _, headers = call(method, "/reviews/next", headers=asked)
+
+    assert (status, function.events) == (403, [])
+    assert not [name for name in headers if name.startswith("access-control-")]
 
 
 def test_an_options_request_that_is_no_preflight_finds_no_route(call):
@@ -381,9 +391,9 @@ def test_an_options_request_that_is_no_preflight_finds_no_route(call):
 def test_a_functions_own_cors_headers_give_way_to_the_apis(function, call):
     function.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*", "x-kept": "1"}}
 
-    _, _, headers = call("GET", "/reviews/next", headers={"Origin": "https://evil.example"})
+    _, _, headers = call("GET", "/reviews/next", headers={"Origin": "https://desk.example"})
 
-    assert "access-control-allow-origin" not in headers and headers["x-kept"] == "1"
+    assert headers["access-control-allow-origin"] == "https://desk.example" and headers["x-kept"] == "1"
 
 
 @pytest.mark.parametrize("status", [204, 304])
@@ -400,6 +410,32 @@ def test_an_answer_without_a_body_has_no_length_and_the_connection_goes_on(funct
         assert not {"content-length", "content-type", "transfer-encoding"} & set(headers)
     assert connection.sock is used
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"), [({}, 401), ({"Authorization": "Bearer x"}, 401), (bearer(scope="other"), 403)]
+)
+def test_the_token_is_checked_before_a_body_is_waited_for(function, headers, expected):
+    path = "/scoped-post" if expected == 403 else "/reviews"
+    with socket.create_connection(("127.0.0.1", urlsplit(function.url).port), timeout=20) as client:
+        lines = [f"POST {path} HTTP/1.1", f"Host: {urlsplit(function.url).netloc}", "Content-Length: 1000000"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        client.sendall("\r\n".join([*lines, "", "ab"]).encode())
+        begun = time.monotonic()
+
+        assert client.recv(100).startswith(f"HTTP/1.1 {expected} ".encode())
+        assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("body", [b"the customer's words\r\n", b"3\r\nabcdef the customer's words"])
+def test_a_malformed_chunk_is_a_bad_request_and_reaches_no_function(function, capfd, body):
+    with socket.create_connection(("127.0.0.1", urlsplit(function.url).port), timeout=20) as client:
+        lines = ["POST /reviews HTTP/1.1", f"Host: {urlsplit(function.url).netloc}", "Transfer-Encoding: chunked"]
+        client.sendall("\r\n".join([*lines, f"Authorization: Bearer {token()}", "", ""]).encode() + body)
+
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+    said = "".join(capfd.readouterr())
+    assert "words" not in said and "Traceback" not in said and function.events == []
 
 
 def test_a_kept_connection_answers_again_and_again(function):

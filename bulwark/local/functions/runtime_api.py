@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bulwark.local.gate import LOOPBACK, refusal
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
+_REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -33,9 +36,11 @@ class RuntimeApi:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
         self.address = "{}:{}".format(*self._listener.getsockname())
+        self._hosts = [f"{name}:{self._listener.getsockname()[1]}" for name in LOOPBACK]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._received: dict[socket.socket, bytes] = {}
+        self._workers: set[socket.socket] = set()
         self._continued: set[socket.socket] = set()
         self._output: int | None = None
         self._on_output: Callable[[], bool] | None = None
@@ -100,17 +105,36 @@ class RuntimeApi:
         if piece:
             self._received[connection] += piece
             return
-        self._selector.unregister(connection)
-        del self._received[connection]
-        connection.close()
+        was_worker = connection in self._workers
+        self._drop(connection)
         # awslambdaric reports a failed start on a connection of its own; the first one is the worker itself.
-        if not self._received:
+        if was_worker and not self._workers:
             raise WorkerGone
 
+    def _drop(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        self._workers.discard(connection)
+        del self._received[connection]
+        connection.close()
+
+    def _let_in(self, connection: socket.socket, head: bytes) -> bool:
+        """Whether a call is a worker's, and no page's in a browser."""
+        lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
+        environ = {f"HTTP_{name.strip().upper().replace('-', '_')}": value.strip() for name, _, value in lines}
+        if refusal(environ, self._hosts) is None:
+            self._workers.add(connection)
+            return True
+        try:
+            connection.sendall(_REFUSED)
+        except OSError:
+            pass
+        self._drop(connection)
+        return False
+
     def _complete(self) -> tuple[Request, socket.socket] | None:
-        for connection, received in self._received.items():
+        for connection, received in list(self._received.items()):
             head, separator, rest = received.partition(b"\r\n\r\n")
-            if not separator:
+            if not separator or not self._let_in(connection, head):
                 continue
             if _EXPECT.search(head) and connection not in self._continued:
                 self._continued.add(connection)
