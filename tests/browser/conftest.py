@@ -21,6 +21,8 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name whose owner lets it point to this machine.
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
 ]
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 860}
 # Where to keep pictures of the desk; the documents' own are made anew with DESK_PICTURES=docs/desk.
