@@ -117,7 +117,7 @@ class Bench:
 
     def call(self, function: str, groups: str, user: str, path: dict, body: Any = None) -> tuple[int, dict]:
         """A route's function, as API Gateway calls it for somebody who has signed in."""
-        claims = {"sub": user, "username": user, "cognito:groups": f"[{groups}]"}
+        claims = {"sub": user, "token_use": "access", "username": user, "cognito:groups": f"[{groups}]"}
         event = {
             "version": "2.0",
             "requestContext": {

@@ -186,10 +186,10 @@ class _Application:
                 return route, dict(zip(route.names, map(unquote, found.groups()), strict=True))
         return None
 
-    def _claims(self, route: Route, authorization: str | None) -> dict[str, Any] | None:
+    def _claims(self, route: Route, authorization: str | None) -> dict[str, str] | None:
         if route.authorizer is None:
             return None
-        return self._authorizers[route.authorizer].claims(authorization, route.scopes)
+        return as_context(self._authorizers[route.authorizer].claims(authorization, route.scopes))
 
     def _event(
         self,
@@ -199,7 +199,7 @@ class _Application:
         raw_path: str,
         parameters: dict[str, str],
         body: bytes,
-        claims: dict[str, Any] | None,
+        claims: dict[str, str] | None,
     ) -> dict[str, Any]:
         """The event of payload format 2.0; what is empty is left out, as API Gateway does."""
         headers = _headers(environ)
@@ -228,7 +228,7 @@ class _Application:
             "timeEpoch": int(now * 1000),
         }
         if claims is not None:
-            context["authorizer"] = {"jwt": {"claims": as_context(claims), "scopes": route.scopes or None}}
+            context["authorizer"] = {"jwt": {"claims": claims, "scopes": route.scopes or None}}
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": route.key,

@@ -83,12 +83,17 @@ class JwtAuthorizer:
 
 
 def as_context(claims: dict[str, Any]) -> dict[str, str]:
-    """Claims as API Gateway hands them on: every one a string, a list in brackets with spaces between."""
+    """Claims as API Gateway hands them on: every one a string, a list in brackets with spaces between.
+
+    A group with a space, which moto makes and Cognito refuses, would be two by then: it raises Unauthorized.
+    """
     return {name: _as_string(value) for name, value in claims.items()}
 
 
 def _as_string(value: Any) -> str:
     if isinstance(value, list):
+        if any(isinstance(each, str) and len(each.split()) != 1 for each in value):
+            raise Unauthorized("a list has a member with a space")
         return f"[{' '.join(map(_as_string, value))}]"
     if isinstance(value, str):
         return value

@@ -173,6 +173,18 @@ def test_claims_reach_the_function_as_strings_and_lists_in_brackets(function, ca
     assert authorizer["scopes"] is None
 
 
+@pytest.mark.parametrize(
+    ("group", "status"), [("a,b", 200), ("[x]", 200), ("x callers", 401), ("x\tleads", 401), ("", 401)]
+)
+def test_no_group_becomes_two(function, call, group, status):
+    answered, _, _ = call("GET", "/reviews", headers=bearer(**{"cognito:groups": [group, "tenant-acme"]}))
+
+    assert answered == status and len(function.events) == (status == 200)
+    for event in function.events:
+        claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
+        assert claims["cognito:groups"] == f"[{group} tenant-acme]"
+
+
 def test_what_is_empty_is_left_out_of_the_event(function, call):
     call("GET", "/reviews/next")
 

@@ -402,7 +402,12 @@ def exchange(context) -> Callable[..., dict]:
     """Call an HTTP handler as somebody in these groups; gives the response as it is."""
 
     def run(handler, *groups: str, user_id: str = "user-17", body: Any = None, path=None, query=None, headers=None):
-        claims = {"sub": user_id, "username": f"name-of-{user_id}", "cognito:groups": f"[{' '.join(groups)}]"}
+        claims = {
+            "sub": user_id,
+            "token_use": "access",
+            "username": f"name-of-{user_id}",
+            "cognito:groups": f"[{' '.join(groups)}]",
+        }
         event = {
             "requestContext": {
                 "requestId": "call-1",

@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.api.callers import Caller, Forbidden
+from domain.api.callers import Caller, Forbidden, NoAccessToken
 from domain.errors import PayloadGone, SubjectClosed, SubjectErased
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
@@ -35,6 +35,8 @@ def answers(function: Callable[[dict, Caller], dict]) -> Callable[[dict, LambdaC
         try:
             caller = Caller.from_claims(event["requestContext"]["authorizer"]["jwt"]["claims"])
             return unless_known(event, function(event, caller))
+        except NoAccessToken as error:
+            return respond(401, {"error": {"code": "UNAUTHORIZED", "message": str(error)}})
         except Forbidden as error:
             return respond(403, {"error": {"code": "FORBIDDEN", "message": str(error)}})
         except (PayloadGone, SubjectErased):

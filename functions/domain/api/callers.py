@@ -7,6 +7,10 @@ TENANT_GROUP = "tenant-"
 USE_CASE_GROUP = "use-case-"
 
 
+class NoAccessToken(Exception):
+    """The token says who somebody is, which a page may be told, and not what they may do."""
+
+
 class Forbidden(Exception):
     """The caller is known and may not do this; the message says what they would need."""
 
@@ -21,9 +25,11 @@ class Caller:
 
     @classmethod
     def from_claims(cls, claims: dict) -> "Caller":
-        """Read a Cognito access token's claims as API Gateway passes them: a list is the text '[a b]'."""
-        listed = claims.get("cognito:groups", "")
-        names = listed if isinstance(listed, list) else listed.strip("[]").replace(",", " ").split()
+        """Read a Cognito access token's claims as API Gateway passes them; any other token raises NoAccessToken."""
+        # API Gateway holds a token's client to the audience and lets ID tokens pass.
+        if claims.get("token_use") != "access":
+            raise NoAccessToken("This needs the access token; another kind of token was sent.")
+        names = _listed(claims.get("cognito:groups", "[]"))
         return cls.from_groups(claims["sub"], claims.get("username", claims["sub"]), names)
 
     @classmethod
@@ -58,3 +64,10 @@ class Caller:
         if len(self.tenants) != 1:
             raise Forbidden("A caller of inferences must be in exactly one tenant- group.")
         return self.tenants[0]
+
+
+def _listed(claim: str | list[str]) -> list[str]:
+    """A list's members: API Gateway makes '[a b]' of it, and a group's name may hold commas and brackets, no space."""
+    if isinstance(claim, list):
+        return claim
+    return claim[1:-1].split(" ") if claim[:1] == "[" and claim[-1:] == "]" and claim != "[]" else []

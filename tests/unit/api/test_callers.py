@@ -2,14 +2,23 @@
 
 import pytest
 
-from domain.api.callers import Caller, Forbidden
+from domain.api.callers import Caller, Forbidden, NoAccessToken
+
+
+def claims(groups=None, **more):
+    named = {} if groups is None else {"cognito:groups": groups}
+    return {"sub": "u", "token_use": "access", **named, **more}
 
 
 @pytest.mark.parametrize(
     ("groups", "tenants", "roles"),
     [
         ("[callers tenant-acme]", ("acme",), {"callers"}),
-        ("[callers, tenant-acme]", ("acme",), {"callers"}),
+        ("[tenant-acme callers,leads]", ("acme",), {"callers,leads"}),
+        ("[tenant-a,b]", ("a,b",), set()),
+        ("[a] [b callers]]", (), {"a]", "[b", "callers]"}),
+        ("callers", (), set()),
+        ("[x\ttenant-acme]", (), {"x\ttenant-acme"}),
         (["tenant-globex", "tenant-acme", "leads"], ("acme", "globex"), {"leads"}),
         ("[]", (), set()),
         ("", (), set()),
@@ -17,8 +26,7 @@ from domain.api.callers import Caller, Forbidden
     ],
 )
 def test_tenants_and_roles_are_groups(groups, tenants, roles):
-    claims = {"sub": "u"} if groups is None else {"sub": "u", "cognito:groups": groups}
-    caller = Caller.from_claims(claims)
+    caller = Caller.from_claims(claims(groups))
 
     assert (caller.user_id, caller.tenants, caller.groups) == ("u", tenants, roles)
 
@@ -26,23 +34,31 @@ def test_tenants_and_roles_are_groups(groups, tenants, roles):
 @pytest.mark.parametrize("groups", ["[]", "[callers]", "[tenant-acme tenant-globex]"])
 def test_a_request_is_made_for_one_tenant(groups):
     with pytest.raises(Forbidden, match="exactly one"):
-        Caller.from_claims({"sub": "u", "cognito:groups": groups}).tenant  # noqa: B018 - the property refuses
+        Caller.from_claims(claims(groups)).tenant  # noqa: B018 - the property refuses
 
 
 def test_a_tenant_is_no_role():
-    caller = Caller.from_claims({"sub": "u", "cognito:groups": "[tenant-leads]"})
+    caller = Caller.from_claims(claims("[tenant-leads]"))
 
     with pytest.raises(Forbidden, match="reviewers or leads"):
         caller.require("reviewers", "leads")
 
 
-@pytest.mark.parametrize(("claims", "name"), [({"sub": "u", "username": "ann"}, "ann"), ({"sub": "u"}, "u")])
-def test_a_caller_is_called_by_their_user_name(claims, name):
-    assert Caller.from_claims(claims).name == name
+@pytest.mark.parametrize(("more", "name"), [({"username": "ann"}, "ann"), ({}, "u")])
+def test_a_caller_is_called_by_their_user_name(more, name):
+    assert Caller.from_claims(claims(**more)).name == name
+
+
+@pytest.mark.parametrize("use", ["id", "refresh", "ACCESS", "[access]", "", None])
+def test_only_an_access_token_says_what_somebody_may_do(use):
+    given = claims("[callers tenant-acme]", token_use=use, aud="client-1")
+
+    with pytest.raises(NoAccessToken):
+        Caller.from_claims(given if use is not None else {k: v for k, v in given.items() if k != "token_use"})
 
 
 def test_use_cases_are_groups_and_no_roles():
-    caller = Caller.from_claims({"sub": "u", "cognito:groups": "[reviewers tenant-acme use-case-a use-case-b]"})
+    caller = Caller.from_claims(claims("[reviewers tenant-acme use-case-a use-case-b]"))
 
     assert (caller.use_cases, caller.groups) == ({"a", "b"}, {"reviewers"})
 
@@ -62,9 +78,9 @@ def test_use_cases_are_groups_and_no_roles():
     ],
 )
 def test_each_sees_their_tenants_and_of_those_their_use_cases_if_they_have_any(groups, tenant, use_case, sees):
-    assert Caller.from_claims({"sub": "u", "cognito:groups": groups}).sees(tenant, use_case) is sees
+    assert Caller.from_claims(claims(groups)).sees(tenant, use_case) is sees
 
 
 @pytest.mark.parametrize(("groups", "is_lead"), [("[leads]", True), ("[reviewers]", False), ("[tenant-leads]", False)])
 def test_a_lead_is_in_the_leads_group(groups, is_lead):
-    assert Caller.from_claims({"sub": "u", "cognito:groups": groups}).is_lead is is_lead
+    assert Caller.from_claims(claims(groups)).is_lead is is_lead

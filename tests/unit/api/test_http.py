@@ -10,7 +10,11 @@ from domain.api.callers import Forbidden
 from domain.errors import PayloadGone
 from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
-CLAIMS = {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": "u", "cognito:groups": "[callers]"}}}}}
+CLAIMS = {
+    "requestContext": {
+        "authorizer": {"jwt": {"claims": {"sub": "u", "token_use": "access", "cognito:groups": "[callers]"}}}
+    }
+}
 
 
 @pytest.mark.parametrize(

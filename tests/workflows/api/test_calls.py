@@ -21,6 +21,21 @@ def test_a_call_is_answered_at_once(bulwark):
     assert bulwark.call("GET", f"/inferences/{request['request_id']}") == (200, view)
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "/inferences"), ("GET", "/inferences"), ("GET", "/reviews")])
+def test_an_id_token_is_served_nothing(bulwark, monkeypatch, method, path):
+    asked = {"USERNAME": bulwark.outputs["CallerUsername"], "PASSWORD": bulwark.outputs["CallerPassword"]}
+    signed_in = bulwark.cloud.client("cognito-idp").initiate_auth(
+        ClientId=bulwark.outputs["UserPoolClientId"], AuthFlow="USER_PASSWORD_AUTH", AuthParameters=asked
+    )["AuthenticationResult"]
+    monkeypatch.setitem(bulwark._tokens, "Caller", signed_in["IdToken"])
+    request = body()
+
+    status, error = bulwark.call(method, path, request if method == "POST" else None)
+
+    assert (status, error["error"]["code"]) == (401, "UNAUTHORIZED")
+    assert bulwark.record(request["request_id"]) is None
+
+
 def test_a_held_call_is_accepted_and_told_later(bulwark):
     request = body(use_case="unsure")
 
