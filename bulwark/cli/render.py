@@ -39,6 +39,11 @@ def say(text: str = "") -> None:
     console().print(text, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Say on the error stream what a script need not read, and a person should."""
+    print(f"bulwark: {text}", file=sys.stderr)
+
+
 def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
 

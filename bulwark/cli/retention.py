@@ -52,6 +52,8 @@ def hold_set(
     bulwark hold set acme customer-17 --reason "case 2026-118"
     """
     told = _go_through(reach(stack, endpoint), "SetHoldFunctionName", tenant, subject, reason, as_json)
+    if not told["records"]:
+        render.warn("Nothing of this subject is here; what comes of them is held. Is it spelt as requests name them?")
     if as_json:
         render.print_json(told)
         return
@@ -186,6 +188,8 @@ def _go_through(target: Target, output: str, tenant: str, subject: str, reason: 
                 told = target.invoke(target.outputs[output], event)
             except FunctionFailed as failed:
                 raise Problem(f"It was interrupted ({failed}).", "Run the same command again: it goes on.") from failed
+            if "refused" in told:
+                raise Problem(f"Refused: {told['refused']}", code=Exit.REFUSED)
             if told["standing"] in _REFUSED:
                 raise Problem(_REFUSED[told["standing"]], code=Exit.REFUSED)
             counts = {name: counts[name] + told[name] for name in counts}

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import account, bus, policy, schemas, subject_keys, workflows
 from adapters.clock import now
-from adapters.governance import audit_notes, erasures_table
+from adapters.governance import asking, audit_notes, erasures_table
 from adapters.governance.erasers.cases import place_of
 from adapters.schemas import SchemaViolated
 from adapters.sealing import SubjectKey
@@ -18,29 +18,38 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> dict:
     """Takes ErasureRequested, or {"reapply": subject_ref} from `bulwark erasure reapply`."""
-    if "reapply" in event:
-        return _reapply(event["reapply"], event["requested_by"])
-    detail = event.get("detail")
+    detail = _asked(event)
     try:
         schemas.check_event("ErasureRequested", detail)
-        tenant = _tenant(event, context)
+        tenant = None if "reapply" in event else _tenant(event, context)
     except (SchemaViolated, LookupError) as refusal:
         # The message names a field, and no value: the event holds a person's name.
         logger.error("erasure refused", event_id=event.get("id"), reason=str(refusal))
         return {"erasure_id": None, "refused": str(refusal)}
+    if tenant is None:
+        return _reapply(event["reapply"], event["requested_by"])
     ref = subject_keys.subject_ref(tenant, detail["subject_id"])
     record = erasures_table.running(ref) or _begin(tenant, ref, detail)
+    return _started(record, "erasure requested")
+
+
+def _started(record: dict, told: str) -> dict:
     workflows.start_erasure({name: record[name] for name in ("erasure_id", "subject_ref", "tenant")})
-    logger.info("erasure requested", erasure_id=record["erasure_id"], tenant=tenant)
-    return {"erasure_id": record["erasure_id"], "subject_ref": ref}
+    logger.info(told, erasure_id=record["erasure_id"], tenant=record["tenant"])
+    return {name: record[name] for name in ("erasure_id", "subject_ref")}
+
+
+def _asked(event: dict) -> object:
+    if "reapply" in event:
+        return {"subject_id": event["reapply"], "requested_by": event.get("requested_by"), "reason": "RESTORED"}
+    return event.get("detail")
 
 
 def _tenant(event: dict, context: LambdaContext) -> str:
     """A producer has its own tenant's people erased; only our own command, which no bus delivers, may name a tenant."""
     rules, named = policy.current(), event["detail"].get("tenant")
     if event.get("source") == bus.SOURCE and "account" not in event:
-        if named not in rules.tenants:
-            raise LookupError("tenant is not one of the policy's")
+        asking.check_tenant(named, rules.tenants)
         return named
     own_account = account.own(context)
     tenant = rules.tenant_of(event.get("account", ""), event.get("source", ""), own_account)
@@ -103,6 +112,4 @@ def _reapply(ref: str, requested_by: str) -> dict:
         "before": forgotten["erased_at"],
     }
     begun = erasures_table.running(ref, again=True) or erasures_table.begin(record, moment, _note(record, moment))
-    workflows.start_erasure({name: begun[name] for name in ("erasure_id", "subject_ref", "tenant")})
-    logger.info("erasure reapplied", erasure_id=begun["erasure_id"], tenant=begun["tenant"])
-    return {"erasure_id": begun["erasure_id"], "subject_ref": ref}
+    return _started(begun, "erasure reapplied")

@@ -3,9 +3,9 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from adapters import subject_keys
+from adapters import policy, subject_keys
 from adapters.clock import now
-from adapters.governance import audit_notes, legal_holds
+from adapters.governance import asking, audit_notes, legal_holds
 from domain.governance.holds import Standing
 
 # What is left of the function's time when it leaves the rest to the next call.
@@ -15,6 +15,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context
+@asking.checked(tenants=lambda: policy.current().tenants)
 def handler(event: dict, context: LambdaContext) -> dict:
     """Takes tenant, subject_id, reason, by (who), and the cursor that the call before gave."""
     moment, tenant = now(), event["tenant"]

@@ -599,7 +599,7 @@ def test_the_interval_of_a_share_is_exact(wrong, of, low, high):
 def test_a_subject_is_held_and_let_go(bulwark, told, sent):
     assert told("hold", "list") == []
 
-    held = told("hold", "set", "acme", "customer-17", "--reason", "case 118")
+    held = json.loads(bulwark("hold", "set", "acme", "customer-17", "--reason", "case 118", "--json").stdout)
     assert held["standing"] == "HELD" and held["hold"]["by"].startswith("arn:aws:")
     [listed] = told("hold", "list")
     assert (listed["subject_ref"], listed["tenant"]) == (held["subject_ref"], "acme")
@@ -608,6 +608,33 @@ def test_a_subject_is_held_and_let_go(bulwark, told, sent):
     assert "lifted" in bulwark("hold", "lift", "acme", "customer-17", "--reason", "closed").output
     assert "Nobody is held" in bulwark("hold", "list").output
     assert "No hold stands" in bulwark("hold", "lift", "acme", "customer-17", "--reason", "closed", ends=4).output
+
+
+@pytest.mark.parametrize(
+    ("tenant", "subject", "reason", "said"),
+    [
+        ("nobody", "customer-17", "case 118", "tenant is not one of the policy's"),
+        ("acme", "", "case 118", "subject_id must match"),
+        ("acme", "*", "case 118", "subject_id must match"),
+        ("acme", "a" * 100_000, "case 118", "subject_id must match"),
+        ("acme", "a\x1b[2J", "case 118", "subject_id must match"),
+        ("acme", "customer-17", "", "reason is blank"),
+        ("acme", "customer-17", "a\x07", "reason holds a control character"),
+    ],
+)
+def test_a_hold_of_nobody_is_refused_in_a_line(bulwark, told, tenant, subject, reason, said):
+    refused = bulwark("hold", "set", tenant, subject, "--reason", reason, ends=4)
+
+    assert said in refused.stderr and len(refused.stderr.splitlines()) == 1 and len(refused.stderr) < 300
+    assert told("hold", "list") == []
+
+
+def test_a_hold_of_somebody_unknown_stands_and_warns(bulwark, told):
+    warned = bulwark("hold", "set", "acme", "customer-18", "--reason", "case 119")
+
+    assert "Held since" in warned.stdout and "Nothing of this subject is here" in warned.stderr
+    assert [one["tenant"] for one in told("hold", "list")] == ["acme"]
+    bulwark("hold", "lift", "acme", "customer-18", "--reason", "closed")
 
 
 def test_a_night_is_run_by_hand(bulwark, told, cloud):

@@ -16,6 +16,7 @@ from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
 
 DEFAULT_LIMIT, MAX_LIMIT = 25, 100
 LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
+_GONE = "Its texts are past their retention, or their subject was erased."
 _POSITION = re.compile(r"[0-9]{4}-[0-9T:.Z-]{6,24}(?:#[!-~]{1,300})?", re.ASCII)
 
 
@@ -40,8 +41,7 @@ def answers(function: Callable[[dict, Caller], dict]) -> Callable[[dict, LambdaC
         except Forbidden as error:
             return respond(403, {"error": {"code": "FORBIDDEN", "message": str(error)}})
         except (PayloadGone, SubjectErased):
-            message = "Its texts are past their retention, or their subject was erased."
-            return respond(410, {"error": {"code": "GONE", "message": message}})
+            return respond(410, {"error": {"code": "GONE", "message": _GONE}})
         except SubjectClosed:
             message = "The request's subject is being erased; send it again in a while."
             return respond(503, {"error": {"code": "UNAVAILABLE", "message": message}}, {"retry-after": "5"})

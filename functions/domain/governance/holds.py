@@ -16,6 +16,7 @@ class Standing(StrEnum):
     NOT_HELD = "NOT_HELD"
     BEING_LIFTED = "BEING_LIFTED"  # a lift has begun: it is to end before a new hold is set
     BEING_ERASED = "BEING_ERASED"  # the hold comes too late
+    REFUSED = "REFUSED"  # what was asked is not to be understood, or not of this stack
 
 
 def held_name(name: str) -> str:

@@ -80,6 +80,23 @@ def test_what_may_not_be_asked_is_refused_without_a_name(ask, started, source, a
     assert '"ana' not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"reapply": "*"},
+        {"reapply": ""},
+        {"reapply": None},
+        {"reapply": "a" * 100_000},
+        {"reapply": "0" * 32, "requested_by": "kim\u001b[2J"},
+        {"reapply": "0" * 32, "requested_by": ""},
+    ],
+)
+def test_what_is_to_be_erased_again_is_checked_as_what_is_erased_first(stores, rules, context, started, asked):
+    told = request_erasure({"requested_by": "kim"} | asked, context)
+
+    assert told["erasure_id"] is None and len(told["refused"]) < 200 and started == []
+
+
 def test_our_own_command_names_the_tenant(ask):
     assert ask("bulwark", None, tenant="acme")["subject_ref"] == subject_keys.subject_ref("acme", "ana")
 

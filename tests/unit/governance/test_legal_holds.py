@@ -21,7 +21,7 @@ LONG = "word " * 20_000
 
 
 @pytest.fixture
-def subject(stores, reviews, clock, open_review, requests):
+def subject(stores, rules, reviews, clock, open_review, requests):
     """A subject with some records, one of them with a review that has a verdict, and a stranger; gives the ref."""
     ref = subject_keys.subject_ref("acme", "customer-17")
     review = open_review("reviewed", draft=LONG, subject_id="customer-17", subject_ref=ref, retention_class="standard")
@@ -158,11 +158,64 @@ def test_what_was_restored_from_under_a_hold_ends_once_it_is_set_and_lifted_agai
         assert not [item for item in table.scan()["Items"] if "expires_at" not in item]
 
 
-def test_who_is_not_held_cannot_be_lifted(stores, act):
+WRONG = [
+    {"tenant": ""},
+    {"tenant": None},
+    {"tenant": ["acme"]},
+    {"subject_id": ""},
+    {"subject_id": None},
+    {"subject_id": " "},
+    {"subject_id": "*"},
+    {"subject_id": "a" * 100_000},
+    {"subject_id": "customer\u001b[2J"},
+    {"subject_id": "customer-17\n"},
+    {"subject_id": {"S": "customer-17"}},
+    {"reason": ""},
+    {"reason": " "},
+    {"reason": "a" * 100_000},
+    {"reason": "case \u001b]0;118"},
+    {"by": ""},
+    {"by": "kim\u0007"},
+    {"by": 7},
+    {"cursor": 7},
+    {"cursor": "\u0000"},
+]
+
+
+@pytest.mark.parametrize("handler", [set_hold.handler, lift_hold.handler])
+@pytest.mark.parametrize("wrong", WRONG, ids=[f"{i}-{next(iter(each))}" for i, each in enumerate(WRONG)])
+def test_a_hold_is_refused_what_an_erasure_is_refused(stores, rules, act, control, capsys, handler, wrong):
+    keys_before = boto3.resource("dynamodb").Table("keys").scan()["Items"]
+    told = act(handler, **wrong)
+
+    assert told["standing"] == "REFUSED" and next(iter(wrong)) in told["refused"]
+    assert told["refused"].isprintable() and len(told["refused"]) < 200
+    assert boto3.resource("dynamodb").Table("keys").scan()["Items"] == keys_before
+    assert control.scan()["Items"] == []
+    assert "customer" not in told["refused"] + capsys.readouterr().out
+
+
+def test_nobody_is_held_of_a_tenant_that_the_policy_does_not_have(stores, rules, act):
+    told = act(set_hold.handler, tenant="nobody")
+
+    assert (told["standing"], told["refused"]) == ("REFUSED", "tenant is not one of the policy's")
+    assert act(lift_hold.handler, tenant="nobody")["standing"] == "NOT_HELD"
+
+
+def test_who_was_held_is_let_go_though_their_tenant_has_gone(subject, act, deploy_policy, policy_document):
+    act(set_hold.handler)
+    policy_document["tenants"].pop("acme")
+    deploy_policy(policy_document)
+
+    assert act(set_hold.handler)["standing"] == "REFUSED"
+    assert act(lift_hold.handler)["standing"] == "LIFTED"
+
+
+def test_who_is_not_held_cannot_be_lifted(stores, rules, act):
     assert act(lift_hold.handler)["standing"] == "NOT_HELD"
 
 
-def test_a_hold_comes_too_late_for_who_is_being_erased(stores, act):
+def test_a_hold_comes_too_late_for_who_is_being_erased(stores, rules, act):
     ref = subject_keys.subject_ref("acme", "customer-17")
     act(set_hold.handler)
     act(lift_hold.handler)
