@@ -1,33 +1,25 @@
 """up, outputs and faults: the embedded AWS, what it offers, and what is made to go wrong in it."""
 
 import json
-import os
 import signal
+import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bulwark.cli import render
+from bulwark.cli import instances, render
 from bulwark.cli.exits import Exit, Problem, command
-from bulwark.cli.target import (
-    ROOT,
-    SAM_FILES,
-    STATE_FILE,
-    EndpointOption,
-    JsonOption,
-    StackOption,
-    ask,
-    reach,
-    running_locally,
-)
+from bulwark.cli.target import ROOT, EndpointOption, JsonOption, StackOption, ask, reach
 
+_NOT_FROM_CONTAINERS = "nowhere: no Docker engine was here, or another 'bulwark up' has them"
 ScenarioOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Models' latency, skill and standing faults (bulwark/local/bedrock/scenarios/)."),
@@ -61,7 +53,8 @@ def up(
     """Start the embedded AWS and stay until Ctrl-C.
 
     Deploys template.yaml as it is: the real state machines, rules, tables and functions, on this machine,
-    with no account. Any AWS client reaches it at the endpoint that is printed.
+    with no account. Any AWS client reaches it at the endpoint that is printed. It keeps everything in memory: at
+    its end all is forgotten, held answers and requests in flight as well, and how many they were is told.
 
     \b
     bulwark up
@@ -73,6 +66,7 @@ def up(
         scenario=scenario,
         replay=replay,
         port=port,
+        containers=True,
         container_address=container_address,
         quiet=as_json,
     ) as cloud:
@@ -93,7 +87,8 @@ def up(
             render.facts(
                 {
                     "endpoint": cloud.endpoint,
-                    "from containers": cloud.container_endpoint or "nowhere: no Docker engine was here",
+                    "from containers": cloud.container_endpoint
+                    or "nowhere: no Docker engine is here, or another bulwark up has them",
                     "HTTP API": cloud.api_url,
                     "reviewer's desk": cloud.outputs["DeskUrl"],
                     "sign in as": f"reviewer, {cloud.outputs['ReviewerPassword']}",
@@ -107,7 +102,7 @@ def up(
                 f"In another terminal: bulwark send events/questions/general.jsonl\n\n[bold green]ready[/]"
             )
             sys.stdout.flush()
-        wait_for_the_end()
+        wait_for_the_end(cloud, quiet=as_json)
 
 
 def outputs(as_json: JsonOption = False, stack: StackOption = None, endpoint: EndpointOption = None) -> None:
@@ -167,11 +162,14 @@ def running_cloud(
     scenario: Path | None = None,
     replay: Path | None = None,
     port: int = 0,
+    containers: bool = False,
     container_address: str | None = None,
     quiet: bool = False,
 ) -> Iterator[Any]:
-    """The embedded AWS while the block runs; other commands find it, unless another one was there first."""
-    started, known = time.monotonic(), running_locally() is None
+    """The embedded AWS while the block runs; other commands find it, and containers if they are to."""
+    started = time.monotonic()
+    _check_address(port, container_address)
+    instances.sweep()
     from bulwark.local import translation
 
     # In a process of its own, while this one goes on to import the rest.
@@ -190,49 +188,73 @@ def running_cloud(
             port=port,
         ) as running,
     ):
-        with _found_by_others(running, container_address) if known else nullcontext():
+        to_containers = instances.open_to_containers(running, container_address) if containers else nullcontext()
+        with instances.registered(running), to_containers:
             if not quiet:
                 render.say(f"Up after {time.monotonic() - started:.1f} s at {running.endpoint}")
             yield running
 
 
-@contextmanager
-def _found_by_others(cloud: Any, container_address: str | None) -> Iterator[None]:
-    """Other commands, and `sam local invoke`, find the cloud while the block runs."""
-    from bulwark.local.sam import files
-
-    cloud.open_to_containers(container_address)
-    STATE_FILE.parent.mkdir(exist_ok=True)
-    state = {"endpoint": cloud.endpoint, "api_url": cloud.api_url, "pid": os.getpid()}
-    state["started_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    STATE_FILE.write_text(json.dumps(state, indent=2) + "\n")
+def _check_address(port: int, container_address: str | None) -> None:
+    """Refuse in a line what could not be listened at."""
+    if not 0 <= port <= 65535:
+        raise Problem(f"--port {port} is no port: give one from 1 to 65535, or 0 for a free one.", code=Exit.USAGE)
     try:
-        with files.written(SAM_FILES, cloud) if cloud.container_endpoint else nullcontext():
-            yield
-    finally:
-        STATE_FILE.unlink(missing_ok=True)
+        with socket.socket() as tried:
+            # As the server does: what a closed connection still occupies is free.
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("127.0.0.1", port))
+            tried.listen()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Problem(f"--port {port} cannot be had: {why}. Give another one, or 0.", code=Exit.USAGE) from error
+    try:
+        ip_address(container_address or "127.0.0.1")
+    except ValueError as error:
+        raise Problem(f"--container-address {container_address} is no IP address.", code=Exit.USAGE) from error
 
 
-def wait_for_the_end() -> None:
-    """Stay until Ctrl-C or SIGTERM; either is the way this is meant to end."""
+def wait_for_the_end(cloud: Any, quiet: bool = False) -> None:
+    """Stay until Ctrl-C or SIGTERM, either the way this is meant to end, and tell what is forgotten by it."""
     try:
         threading.Event().wait()
     except (KeyboardInterrupt, SystemExit):
-        render.say("\nStopping ...")
+        (render.warn if quiet else render.say)(f"Stopping. {forgotten(cloud)}")
+
+
+def forgotten(cloud: Any) -> str:
+    """What ends with the embedded AWS, in words."""
+    pages = (
+        cloud.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=cloud.outputs["RequestsTable"],
+            ProjectionExpression="#status",
+            ExpressionAttributeNames={"#status": "status"},
+        )
+    )
+    found = Counter(item["status"]["S"] for page in pages for item in page["Items"])
+    held, flying = found.pop("HELD", 0), found.pop("ADMITTED", 0)
+    if not held + flying + found.total():
+        return "Nothing was sent to it."
+    return f"Forgotten with it: {held} held for a reviewer, {flying} in flight, {found.total()} that had ended."
 
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as an exception, so that what it started is stopped."""
+    """SIGTERM, or the terminal's end, ends the block as an exception, so that what it started is stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def end(*_: Any) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
+    def end(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    # Who let it go on without a terminal (nohup) meant it.
+    ending = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, end) for each in ending}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

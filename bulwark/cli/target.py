@@ -6,15 +6,18 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE_FILE = ROOT / ".bulwark" / "local.json"
+# A file for each embedded AWS that runs.
+RUNNING = ROOT / ".bulwark" / "running"
 # Named in samconfig.toml.
 SAM_FILES = ROOT / ".bulwark" / "sam"
 
@@ -33,7 +36,7 @@ EndpointOption = Annotated[
         "--endpoint",
         metavar="URL",
         envvar="BULWARK_ENDPOINT",
-        help="The embedded AWS at this endpoint; without it, the one that 'bulwark up' started last.",
+        help="The embedded AWS at this endpoint; without it, the one that was started last.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
@@ -128,6 +131,8 @@ class Api:
         import urllib.error
         import urllib.request
 
+        from bulwark.local.loopback import open_url
+
         request = urllib.request.Request(
             self._url + path,
             method=method,
@@ -135,7 +140,7 @@ class Api:
             headers={"authorization": f"Bearer {self._token}", "content-type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with open_url(request, timeout=60) as response:
                 return response.status, json.loads(response.read() or b"{}")
         except urllib.error.HTTPError as error:
             return error.code, _json_or_text(error.read())
@@ -162,24 +167,32 @@ def reach(stack: str | None, endpoint: str | None) -> Target:
         return _deployed(stack)
     if endpoint:
         return embedded(endpoint)
-    running = running_locally()
-    if running is None:
+    found = running_locally()
+    if not found:
         raise Problem(
             "No embedded AWS is running.",
             "Start one with 'bulwark up' in another terminal, or name a deployed stack with --stack NAME.",
             Exit.UNREACHABLE,
         )
-    return embedded(running["endpoint"])
+    latest = found[-1]["endpoint"]
+    if len(found) > 1:
+        render.warn(
+            f"{len(found)} embedded AWSs run here; this is of {latest}, the last started. --endpoint names one."
+        )
+    return embedded(latest)
 
 
-def running_locally() -> dict | None:
-    """What the state file says about the embedded AWS, if that still answers."""
-    try:
-        state = json.loads(STATE_FILE.read_text())
-        ask(state["endpoint"], "GET", "outputs")
-    except (OSError, ValueError, KeyError, Problem):
-        return None
-    return state
+def running_locally() -> list[dict]:
+    """What each embedded AWS that runs here says of itself, the last started last."""
+    from bulwark.local import owned
+
+    found = [path for path in RUNNING.glob("*.json") if owned.has_owner(path)]
+    states = []
+    for path in found:
+        # Its owner may just have ended.
+        with suppress(OSError):
+            states.append(json.loads(path.read_text()))
+    return sorted(states, key=lambda state: state["started_at"])
 
 
 def embedded(endpoint: str) -> Target:
@@ -188,17 +201,18 @@ def embedded(endpoint: str) -> Target:
 
     @functools.cache
     def clients(service: str) -> Any:
-        import boto3
         from botocore.config import Config
 
-        return boto3.client(
-            service,
-            endpoint_url=endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-            config=Config(inject_host_prefix=False, s3={"addressing_style": "path"}, max_pool_connections=32),
-        )
+        from bulwark.local.clients import DIRECTLY
+
+        config = Config(inject_host_prefix=False, s3={"addressing_style": "path"}, max_pool_connections=32, **DIRECTLY)
+        return session().client(service, endpoint_url=endpoint, config=config)
+
+    @functools.cache
+    def session() -> Any:
+        from bulwark.local.clients import own_session
+
+        return own_session()
 
     return Target(f"the embedded AWS at {endpoint}", outputs, clients, endpoint)
 
@@ -213,10 +227,12 @@ def ask(endpoint: str, method: str, call: str, body: bytes | None = None) -> Any
     import urllib.error
     import urllib.request
 
+    from bulwark.local.loopback import open_url
+
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(f"{endpoint.rstrip('/')}/_bulwark/{call}", body, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with open_url(request, timeout=10) as response:
             return json.loads(response.read() or b"{}")
     except urllib.error.HTTPError as error:
         raise Problem(_json_or_text(error.read()).get("error", f"HTTP {error.code}"), code=Exit.REFUSED) from error

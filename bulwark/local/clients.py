@@ -20,6 +20,37 @@ CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+# No proxy that the environment names leads to this machine.
+DIRECTLY: dict[str, Any] = {"proxies": {}}
+_NAMING_PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_NAMING_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
+
+def without_the_users_own() -> Callable[[], None]:
+    """Keep this process, and moto in it, from the user's own ~/.aws and AWS_PROFILE; gives the way back."""
+    before = {name: os.environ.get(name) for name in (*_NAMING_PROFILES, *_NAMING_FILES)}
+    for name in _NAMING_PROFILES:
+        os.environ.pop(name, None)
+    os.environ |= dict.fromkeys(_NAMING_FILES, os.devnull)
+
+    def put_back() -> None:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ |= {} if value is None else {name: value}
+
+    return put_back
+
+
+def own_session() -> boto3.Session:
+    """A session of the embedded AWS, from whatever process it is called."""
+    session = botocore.session.Session(profile=None)
+    session.set_config_variable("config_file", os.devnull)
+    session.set_config_variable("credentials_file", os.devnull)
+    # Unset, botocore would look AWS_PROFILE up in the file that it has just been kept from.
+    session.session_var_map["profile"] = (None, None, None, None)
+    return boto3.Session(botocore_session=session, region_name=REGION, **CREDENTIALS)
+
+
 class Clients:
     """One client per service, made once, whatever configuration the user keeps in ~/.aws."""
 
@@ -28,12 +59,7 @@ class Clients:
         self._application = application
         self._making = threading.RLock()
         self._made: dict[str, Any] = {}
-        session = botocore.session.Session(profile=None)
-        session.set_config_variable("config_file", os.devnull)
-        session.set_config_variable("credentials_file", os.devnull)
-        # Unset, botocore would look AWS_PROFILE up in the file that it has just been kept from.
-        session.session_var_map["profile"] = (None, None, None, None)
-        self._session = boto3.Session(botocore_session=session, region_name=REGION, **CREDENTIALS)
+        self._session = own_session()
 
     def __call__(self, service: str) -> Any:
         client = self._made.get(service)
@@ -60,6 +86,7 @@ class Clients:
                 s3={"addressing_style": "path"},
                 # Nobody checks a signature here, but to sign is also to say how S3's bodies are cut into pieces.
                 signature_version="s3v4" if service == "s3" else UNSIGNED,
+                **DIRECTLY,
                 **options,
             ),
         )

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bulwark.local import moto_names, translation
-from bulwark.local.clients import CREDENTIALS, REGION, Clients
+from bulwark.local.clients import CREDENTIALS, REGION, Clients, without_the_users_own
 from bulwark.local.functions.host import CONCURRENCY
 from bulwark.local.moto_names import MOTO_VERSION, MotoChanged
 from bulwark.local.sam import containers
@@ -318,7 +318,7 @@ def start(
     atexit.register(cloud.stop)
     cloud._ending.append(lambda: atexit.unregister(cloud.stop))
     _stop_on_sigterm(cloud)
-    cloud._ending.append(translation.abandon)
+    cloud._ending += [without_the_users_own(), translation.abandon]
     try:
         with _uncollected(cloud):
             translation.begin()

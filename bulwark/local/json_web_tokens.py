@@ -8,13 +8,14 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-author
 import json
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+
+from bulwark.local.loopback import open_url
 
 Keys = Callable[[str], dict[str, Any]]
 ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
@@ -33,7 +34,7 @@ def user_pool_keys(endpoint: str) -> Keys:
 
     def fetch(issuer: str) -> dict[str, Any]:
         pool = issuer.rpartition("/")[2]
-        with urllib.request.urlopen(f"{endpoint}/{pool}/.well-known/jwks.json", timeout=10) as answer:
+        with open_url(f"{endpoint}/{pool}/.well-known/jwks.json", timeout=10) as answer:
             return json.load(answer)
 
     return fetch

@@ -9,12 +9,13 @@ import sys
 import tomllib
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
 from small_cloud import start_small
 
-from bulwark.cli import embedded as command
+from bulwark.cli import instances
 from bulwark.cli.target import ROOT, SAM_FILES
 from bulwark.local.functions import Function
 from bulwark.local.functions.specification import environment
@@ -43,16 +44,38 @@ def test_the_files_are_their_owners_alone_and_go_however_it_ends(cloud, tmp_path
     assert not folder.exists()
 
 
-def test_bulwark_up_has_them_written_while_it_is_up(cloud, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "STATE_FILE", tmp_path / "local.json")
-    monkeypatch.setattr(command, "SAM_FILES", tmp_path / "sam")
+@pytest.fixture
+def sam_files(tmp_path, monkeypatch, cloud):
+    monkeypatch.setattr(instances, "SAM_FILES", tmp_path / "sam")
+    monkeypatch.setattr(instances, "RUNNING", tmp_path / "running")
     monkeypatch.setattr(cloud, "container_endpoint", None)
+    return tmp_path / "sam"
 
-    with command._found_by_others(cloud, "127.0.0.1"):
-        told = json.loads((tmp_path / "sam/variables.json").read_text())
+
+def test_bulwark_up_has_them_written_while_it_is_up(cloud, sam_files):
+    with instances.open_to_containers(cloud, "127.0.0.1"):
+        told = json.loads((sam_files / "variables.json").read_text())
         assert told["Parameters"]["AWS_ENDPOINT_URL"] == cloud.container_endpoint
 
-    assert list(tmp_path.iterdir()) == []
+    assert not sam_files.exists()
+
+
+def test_they_are_the_first_one_s_alone(cloud, sam_files):
+    """Two of one process are to the locks what two processes are."""
+    with instances.open_to_containers(cloud, "127.0.0.1"):
+        first = (sam_files / "variables.json").read_text()
+        with instances.open_to_containers(SimpleNamespace(open_to_containers=pytest.fail), "127.0.0.1"):
+            instances.sweep()
+        assert (sam_files / "variables.json").read_text() == first
+
+
+def test_what_a_killed_up_left_goes_with_the_next_start(sam_files):
+    sam_files.mkdir()
+    (sam_files / "variables.json").write_text("{}")
+
+    instances.sweep()
+
+    assert not sam_files.exists()
 
 
 def test_what_a_killed_run_left_is_replaced(cloud, tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 from bulwark.local.bedrock.conversation import Conversation
 from bulwark.local.bedrock.errors import BedrockError, invalid, scripted
 from bulwark.local.bedrock.lexical import count_tokens
+from bulwark.local.loopback import open_url
 
 TIMEOUT_SECONDS = 120
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "content_filtered"}
@@ -33,7 +34,7 @@ def complete(url: str, model_id: str, conversation: Conversation) -> tuple[str, 
         url, data=json.dumps(_request(model_id, conversation)).encode(), headers=_headers(), method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        with open_url(request, TIMEOUT_SECONDS) as response:
             return _answer(json.load(response), conversation)
     except urllib.error.HTTPError as error:
         raise _bedrock_error(error) from error

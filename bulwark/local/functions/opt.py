@@ -1,10 +1,11 @@
 """/opt: a function's layers laid over one another, later ones on top, as links in a directory of the cloud's own."""
 
 import os
-import shutil
-import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
+
+from bulwark.local import owned
 
 
 class Opt:
@@ -12,6 +13,7 @@ class Opt:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._owned = ExitStack()
         self._root: Path | None = None
         self._made: dict[tuple[Path, ...], Path] = {}
 
@@ -22,7 +24,7 @@ class Opt:
         with self._lock:
             if layers not in self._made:
                 if self._root is None:
-                    self._root = Path(tempfile.mkdtemp(prefix="bulwark-opt-"))
+                    self._root = self._owned.enter_context(owned.directory("opt"))
                 directory = self._root / str(len(self._made))
                 directory.mkdir()
                 for layer in layers:
@@ -32,8 +34,7 @@ class Opt:
 
     def remove(self) -> None:
         with self._lock:
-            if self._root is not None:
-                shutil.rmtree(self._root, ignore_errors=True)
+            self._owned.close()
             self._root, self._made = None, {}
 
 

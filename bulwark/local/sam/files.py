@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bulwark.local import owned
 from bulwark.local.clients import CREDENTIALS
 from bulwark.local.functions import Function
 
@@ -24,6 +25,15 @@ DECLARED = {
     "AWS_SESSION_TOKEN": "local",
     "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
 }
+
+
+@contextmanager
+def owned_here(folder: Path) -> Iterator[bool]:
+    """Whether the files are this process's to write while the block runs; what a killed one left of them goes."""
+    with owned.alone(folder.parent) as ours:
+        if ours:
+            _remove(folder)
+        yield ours
 
 
 @contextmanager
