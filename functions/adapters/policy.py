@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.parameters import AppConfigProvider
 from adapters import schemas
 from adapters.clock import now
 from domain.errors import PolicyUnavailable
+from domain.foreign_json import read_json
 from domain.policy import Policy
 
 MAX_AGE_SECONDS = 30
@@ -17,7 +18,7 @@ RETRY_AFTER_SECONDS = 10
 logger = Logger(child=True)
 client = boto3.client("appconfigdata")
 _provider: AppConfigProvider | None = None
-_last_good: tuple[dict, Policy] | None = None
+_last_good: tuple[bytes, Policy] | None = None
 _retry_at = 0.0
 
 
@@ -37,9 +38,9 @@ def current() -> Policy:
             _provider = AppConfigProvider(
                 os.environ["POLICY_ENVIRONMENT"], os.environ["POLICY_APPLICATION"], boto3_client=client
             )
-        document = _provider.get(os.environ["POLICY_PROFILE"], transform="json", max_age=MAX_AGE_SECONDS)
-        if _last_good is None or document is not _last_good[0]:
-            _last_good = (document, load(document))
+        content = _provider.get(os.environ["POLICY_PROFILE"], max_age=MAX_AGE_SECONDS)
+        if _last_good is None or content != _last_good[0]:
+            _last_good = (content, load(read_json(content)))
     except Exception as error:
         # A session's token dies with it, so the next try begins a new one.
         _provider, _retry_at = None, now() + RETRY_AFTER_SECONDS

@@ -12,7 +12,7 @@ from domain.api.callers import Caller
 from domain.characters import cleaned, is_blank
 from domain.errors import Overtaken
 from domain.incidents.mitigation import Answer
-from domain.requests import check_text, invalid
+from domain.requests import invalid
 
 MOST_REASON = 500
 ATTEMPTS = 5
@@ -38,7 +38,6 @@ def handler(event: dict, caller: Caller) -> dict:
 
 def _read(body: object) -> tuple[str, str]:
     """The answer and its reason."""
-    check_text(body)
     if not isinstance(body, dict) or set(body) != {"answer", "reason"} or body["answer"] not in set(Answer):
         raise invalid("answer", f"must be one of {', '.join(Answer)}, with a reason and nothing else")
     if not isinstance(body["reason"], str) or is_blank(body["reason"]) or len(body["reason"]) > MOST_REASON:

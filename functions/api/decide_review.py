@@ -8,7 +8,7 @@ from adapters.clock import now
 from adapters.reviews import reviews_table
 from adapters.reviews.review_view import summary_of, visible_review
 from domain.api.callers import Caller
-from domain.requests import check_text, invalid
+from domain.requests import invalid
 from domain.reviews.decisions import DecisionInvalid, ReviewDecision, read_decision
 from domain.reviews.review import Next, ReviewConflict
 
@@ -27,7 +27,6 @@ def handler(event: dict, caller: Caller) -> dict:
 
 
 def _read(body: object) -> ReviewDecision:
-    check_text(body)
     try:
         return read_decision(body)
     except DecisionInvalid as error:

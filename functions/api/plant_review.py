@@ -13,7 +13,7 @@ from domain.api.callers import Caller
 from domain.characters import is_blank
 from domain.outcomes import review_id_of
 from domain.policy import Policy, UseCase
-from domain.requests import Request, check_text, invalid, read_request
+from domain.requests import Request, invalid, read_request
 from domain.reviews.plans import plan_review
 from domain.reviews.review import Kind
 
@@ -40,7 +40,6 @@ def handler(event: dict, caller: Caller) -> dict:
 
 def _read(body: object, caller: Caller) -> tuple[str, str, dict]:
     """The tenant, the bad answer, and the request that it is an answer to."""
-    check_text(body)
     if not isinstance(body, dict) or not body.keys() <= FIELDS:
         raise invalid("body", f"may hold {', '.join(sorted(FIELDS))}")
     for name in ("tenant", "use_case"):

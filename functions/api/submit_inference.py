@@ -10,7 +10,7 @@ from adapters.api.http import Refused, answers, body_of, respond
 from adapters.api.inference_view import http_status_of, view_of
 from domain.api.callers import Caller
 from domain.inference.prompts import MAX_RENDERED_BYTES
-from domain.requests import check_text, invalid, request_key
+from domain.requests import invalid, request_key
 
 # Proven by the token, so a body that brings them is refused rather than ignored.
 PROVEN_FIELDS = ("user_id", "subject_id")
@@ -43,7 +43,6 @@ def _detail(event: dict) -> dict:
         for name in PROVEN_FIELDS:
             if name in detail:
                 raise invalid(name, "comes from your token and may not be in the body")
-    check_text(detail)
     schemas.check_request(detail)
     return detail
 

@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import dead_letters, payloads, workflows
+from domain.foreign_json import NotJson, read_json
 
 # StartExecution takes 262,144 bytes of input; only an event beyond that is refused for its size.
 MAX_INPUT_BYTES = 262_144
@@ -37,19 +38,16 @@ def _recover(record: dict) -> None:
         logger.error("event parked", message_id=record["messageId"], reason=reason)
         return
     try:
-        event = json.loads(body)
-    except ValueError as error:
-        dead_letters.park("event", body, f"not a JSON document that can be read: {type(error).__name__}")
-        logger.error("event parked", message_id=record["messageId"], reason=type(error).__name__)
+        event = read_json(body)
+        detail = json.dumps(event["detail"], ensure_ascii=False)
+        known = {name: event[name] for name in ("id", "account", "source")}
+    except (NotJson, TypeError, KeyError) as error:
+        what = str(error) if isinstance(error, NotJson) else "is no event"
+        dead_letters.park("event", body, f"it can only fail: its body {what}")
+        logger.error("event parked", message_id=record["messageId"], reason=what)
         return
     # Half a surrogate pair cannot be written as UTF-8; AdmitRequest refuses it by the field's name.
-    detail = json.dumps(event["detail"], ensure_ascii=False).encode(errors="surrogatepass")
-    reference = {
-        "id": event["id"],
-        "account": event["account"],
-        "source": event["source"],
-        "detail_ref": payloads.put_event(detail),
-    }
+    reference = known | {"detail_ref": payloads.put_event(detail.encode(errors="surrogatepass"))}
     # Express runs a name as often as it is started, and who has a claim's name has the claim: no two may share one.
     workflows.start_inference(reference, f"recovered-{event['id']}-{uuid.uuid4().hex[:8]}")
     logger.info("large event restarted by reference", event_id=event["id"], bytes=len(body))

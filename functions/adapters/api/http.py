@@ -12,7 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.api.callers import Caller, Forbidden, NoAccessToken
 from domain.errors import PayloadGone, SubjectClosed, SubjectErased
-from domain.requests import MAX_BODY_BYTES, RequestRefused, invalid
+from domain.foreign_json import NotJson, read_json
+from domain.requests import MAX_BODY_BYTES, RequestRefused, check_text, invalid
 
 DEFAULT_LIMIT, MAX_LIMIT = 25, 100
 LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
@@ -93,22 +94,14 @@ def position_of(query: dict) -> str:
 
 
 def body_of(event: dict) -> Any:
-    """The JSON of a body; refuses what is too large or no JSON, without quoting it."""
+    """The JSON of a body; refuses what is too large, no JSON or no text, without quoting it."""
     raw = event.get("body") or ""
     data = base64.b64decode(raw) if event.get("isBase64Encoded") else raw.encode("utf-8", "surrogatepass")
     if len(data) > MAX_BODY_BYTES:
         raise Refused(413, "BODY_TOO_LARGE", f"The body has {len(data)} bytes; the most is {MAX_BODY_BYTES}.")
     try:
-        return json.loads(data, parse_constant=_not_json)
-    except RecursionError as error:
-        raise invalid("body", "is nested too deeply") from error
-    except UnicodeDecodeError as error:
-        raise invalid("body", f"is not UTF-8 at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise invalid("body", f"is not JSON at line {error.lineno}, column {error.colno}") from error
-    except ValueError as error:
-        raise invalid("body", "holds a number of more digits than can be read") from error
-
-
-def _not_json(name: str) -> None:
-    raise invalid("body", f"holds {name}, which is no JSON")
+        body = read_json(data)
+    except NotJson as error:
+        raise invalid("body", str(error)) from error
+    check_text(body)
+    return body

@@ -6,13 +6,13 @@ or moves anything breaks something that only the key can mend; `verify` says wha
 """
 
 import hashlib
-import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from domain.foreign_json import NotJson, read_json
 from domain.requests import canonical
 
 RECORDS, DIGESTS = "records/", "digests/"
@@ -120,8 +120,8 @@ def unpack(name: str, data: bytes) -> list[dict]:
 
 def _record(line: str, number: int) -> dict:
     try:
-        record = json.loads(line)
-    except ValueError as error:
+        record = read_json(line)
+    except NotJson as error:
         raise Broken("is no record", number) from error
     if not isinstance(record, dict) or not isinstance(record.get("link"), str) or canonical(record) != line:
         raise Broken("is no record in the form in which records are written", number)
@@ -152,7 +152,7 @@ def open_digest(data: bytes) -> tuple[Digest, str, bytes]:
     """A digest, its text and its signature; raises Broken."""
     try:
         text, *rest = data.decode().split("\n")
-        raw = json.loads(text)
+        raw = read_json(text)
     except ValueError as error:
         raise Broken("is no digest") from error
     if not isinstance(raw, dict) or raw.keys() != _FIELDS or canonical(raw) != text:

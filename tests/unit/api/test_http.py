@@ -24,11 +24,12 @@ CLAIMS = {
         ("{", "not JSON at line 1"),
         ('{"query": "secret"', "not JSON at line 1"),
         ('{"query":\n secret}', "not JSON at line 2, column 2"),
-        ('{"a": NaN}', "holds NaN"),
-        ('{"a": -Infinity}', "holds -Infinity"),
-        ('{"a": ' + "1" * 5000 + "}", "more digits than can be read"),
-        ("[" * 100_000, "nested too deeply"),
-        ('{"a":' * 100_000, "nested too deeply"),
+        ('{"a": NaN}', "no number of JSON at line 1, column 7"),
+        ('{"a": -Infinity}', "no number of JSON"),
+        ('{"a": ' + "1" * 5000 + "}", "too large to be read"),
+        ("[" * 100_000, "nested deeper"),
+        ('{"metadata": {"a": 1e400}}', "a number that is too large"),
+        ('{"a":' * 100_000, "nested deeper"),
     ],
 )
 def test_a_body_that_is_no_json_is_told_where(raw, what):
@@ -192,3 +193,18 @@ def test_a_position_that_no_page_gave_is_refused(position):
         position_of({"next": position})
 
     assert refused.value.field == "next"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"comment": "bell \x07"}, "comment"),
+        ({"answer": ["half \ud83d"]}, "answer[0]"),
+        ([[[[[[[[[1]]]]]]]]], "[0]" * 8),
+    ],
+)
+def test_what_no_schema_sees_is_refused_where_every_body_enters(body, field):
+    with pytest.raises(RequestRefused) as refused:
+        body_of({"body": json.dumps(body)})
+
+    assert refused.value.field == field

@@ -82,12 +82,31 @@ def test_any_other_event_is_kept_with_its_reason(recover, started, dead_letters,
     assert started == []
 
 
-@pytest.mark.parametrize("body", ["{" + "x" * MAX_INPUT_BYTES, '{"n":' + "1" * MAX_INPUT_BYTES + "}"])
-def test_a_large_message_that_cannot_be_read_is_kept_with_its_reason(recover, dead_letters, body):
-    assert recover(message(body)) == []
+PADDING = " " * MAX_INPUT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("{" + "x" * MAX_INPUT_BYTES, "is not JSON at line 1, column 2"),
+        ('{"n":' + "1" * MAX_INPUT_BYTES + "}", "too large to be read"),
+        ('{"n": 1e400}' + PADDING, "a number that is too large"),
+        ('{"n": NaN}' + PADDING, "no number of JSON at line 1, column 7"),
+        ("[" * MAX_INPUT_BYTES + "]" * MAX_INPUT_BYTES, "is nested deeper"),
+        ("[1]" + PADDING, "is no event"),
+        ('{"id": "event-1"}' + PADDING, "is no event"),
+        ('"detail"' + PADDING, "is no event"),
+    ],
+)
+def test_a_large_message_that_can_only_fail_is_parked_at_once_and_its_neighbour_goes_on(
+    recover, started, dead_letters, body, why
+):
+    assert recover(message(body), message(large(), 2)) == []
 
     [parked] = dead_letters()
-    assert "not a JSON document" in parked["reason"]
+    assert parked["body"] == body
+    assert parked["reason"].startswith("it can only fail: its body") and why in parked["reason"]
+    assert len(started) == 1
 
 
 def test_an_outage_leaves_the_message_in_its_queue_and_the_next_one_goes_on(recover, started, monkeypatch):

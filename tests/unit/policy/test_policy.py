@@ -63,6 +63,12 @@ def test_a_deployed_policy_is_in_force(deployed, policy_document):
     assert policy.current().version == "one"
 
 
+def test_what_the_validator_can_read_the_functions_can(deployed, policy_document):
+    deployed.content = "\ufeff" + version(policy_document, "one")
+
+    assert policy.current().version == "one"
+
+
 def test_without_any_policy_nothing_is_decided(deployed):
     with pytest.raises(PolicyUnavailable, match="bulwark policy deploy"):
         policy.current()

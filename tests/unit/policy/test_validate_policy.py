@@ -6,16 +6,18 @@ import json
 import pytest
 
 from adapters.schemas import SchemaViolated
+from domain.foreign_json import NotJson
 from domain.policy import PolicyInvalid
 from policy import validate_policy
 
 
-def validate(content: str, context) -> None:
-    validate_policy.handler({"content": base64.b64encode(content.encode()).decode()}, context)
+def validate(content: str, context, encoding: str = "utf-8") -> None:
+    validate_policy.handler({"content": base64.b64encode(content.encode(encoding)).decode()}, context)
 
 
-def test_the_shipped_policy_passes(policy_document, context):
-    validate(json.dumps(policy_document), context)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_shipped_policy_passes_in_any_plain_encoding(policy_document, context, encoding):
+    validate(json.dumps(policy_document), context, encoding)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def test_a_policy_that_contradicts_itself_is_stopped(policy_document, context):
 def test_a_threshold_that_is_no_number_is_stopped(policy_document, context):
     policy_document["use_cases"]["general_question"]["confidence_threshold"] = float("nan")
 
-    with pytest.raises(PolicyInvalid, match="confidence_threshold"):
+    with pytest.raises(NotJson, match="holds what is no number of JSON at line"):
         validate(json.dumps(policy_document), context)
 
 

@@ -222,7 +222,7 @@ def test_a_colleague_does_not_get_what_they_have_judged_or_asked(hand_over, coll
         assert hand_over(review, "ben")[1]["error"]["code"] == "NOT_A_REVIEWER"
 
 
-@pytest.mark.parametrize("name", ["nobody", "x" * 129, "a b", "\u00e9", "*", "../ben", "\x00"])
+@pytest.mark.parametrize("name", ["nobody", "x" * 129, "a b", "\u00e9", "*", "../ben"])
 def test_a_name_nobody_has_is_told_like_one_that_may_not(hand_over, colleague, open_review, name):
     colleague("ben", *REVIEWER)
     review = open_review()
@@ -233,7 +233,9 @@ def test_a_name_nobody_has_is_told_like_one_that_may_not(hand_over, colleague, o
     assert (status, body["error"]["code"]) == (409, "NOT_A_REVIEWER")
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", {}, {"to": ""}, {"to": 7}, {"to": ["ben"]}, {"to": "ben", "x": "y"}])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", {}, {"to": ""}, {"to": 7}, {"to": ["ben"]}, {"to": "ben", "x": "y"}, {"to": "\0"}]
+)
 def test_to_whom_has_to_be_said_and_nothing_else(calling, colleague, open_review, body):
     status, said = calling(hand_over_review.handler, open_review(), body=body)
 

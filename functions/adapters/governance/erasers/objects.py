@@ -1,7 +1,6 @@
 """Objects that a subject's requests lead to, and the events of theirs that came by reference."""
 
 import hashlib
-import json
 
 from adapters import payloads, requests_table
 from adapters.governance.erasers import traces
@@ -10,6 +9,7 @@ from adapters.governance.erasers.references import EVENTS, can_be_key, objects_o
 from adapters.governance.erasers.walks import PAGE, through_requests
 from adapters.payloads import NotDeleted
 from domain.errors import PayloadGone
+from domain.foreign_json import NotJson, read_json
 from domain.governance.erasures import names
 from domain.requests import Status, canonical, request_key
 
@@ -55,10 +55,10 @@ def delete(names: list[str]) -> None:
 def _is_event_of(case: Case, key: str) -> bool:
     """Whether an event that came by reference became, or was refused as, a request of the subject."""
     try:
-        detail = json.loads(payloads.get(key))
+        detail = read_json(payloads.get(key))
         # Half of a surrogate pair is JSON, and no UTF-8.
         digest = hashlib.sha256(canonical(detail).encode(errors="surrogatepass")).hexdigest()
-    except (PayloadGone, ValueError, RecursionError):
+    except (PayloadGone, NotJson):
         return False
     if not isinstance(detail, dict) or not can_be_key(detail.get("request_id")):
         return False

@@ -1,6 +1,5 @@
 """Queues, gone through message by message: what could not be delivered or processed names its subject in the clear."""
 
-import json
 import os
 import random
 import re
@@ -17,6 +16,7 @@ from adapters.governance.erasers import objects
 from adapters.governance.erasers.cases import Case, Hurry, Progress
 from adapters.governance.erasers.references import can_be_key
 from domain.errors import PayloadGone, SubjectClosed
+from domain.foreign_json import NotJson, read_json
 from domain.governance.erasures import event_of, names
 
 # While a queue is searched, what was looked at is hidden for so long; it is shown again at once when all is seen.
@@ -126,8 +126,8 @@ def _is_held_back(case: Case, message: dict) -> bool:
 
 def _is_message_of(case: Case, text: str, deletes: bool) -> bool:
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = read_json(text)
+    except NotJson:
         # Nobody can replay it; it is somebody's all the same.
         return re.search(rf"(?<!{_OF_AN_ID}){re.escape(case.subject_id)}(?!{_OF_AN_ID})", text) is not None
     event = event_of(body)
@@ -138,8 +138,8 @@ def _is_message_of(case: Case, text: str, deletes: bool) -> bool:
     detail = event.get("detail")
     if can_be_key(ref := event.get("detail_ref")):
         try:
-            detail = json.loads(payloads.get(ref))
-        except (PayloadGone, ValueError, RecursionError):
+            detail = read_json(payloads.get(ref))
+        except (PayloadGone, NotJson):
             return False
         if mine := names(detail, case.subject_id):
             if deletes:

@@ -17,3 +17,10 @@ def test_a_body_by_reference_is_the_bucket_s(admission):
     ref = payloads.put_event(json.dumps({"query": "From the bucket?"}).encode())
 
     assert read_body(admission("read_body", detail_ref=ref)).detail == {"query": "From the bucket?"}
+
+
+@pytest.mark.parametrize("text", ["", '{"a": NaN}', '{"metadata":' + "[" * 5_000 + "]" * 5_000 + "}"])
+def test_a_body_by_reference_that_cannot_be_read_is_no_body(admission, text):
+    ref = payloads.put_event(text.encode())
+
+    assert read_body(admission("read_body", detail_ref=ref)).detail is None
