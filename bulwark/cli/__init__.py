@@ -1,5 +1,8 @@
 """The `bulwark` command. Each command brings its own imports when it runs, so that help is quick."""
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from bulwark.cli import (
@@ -49,4 +52,8 @@ for group in (
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show is replaced there; JSON for a script is written in ASCII then.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app(prog_name="bulwark")

@@ -24,7 +24,6 @@ from bulwark.cli.target import (
     JsonOption,
     StackOption,
     Target,
-    import_rules,
     reach,
 )
 
@@ -184,7 +183,6 @@ def export_key(stack: StackOption = None, endpoint: EndpointOption = None) -> No
 
 def check(target: Target, since: str = "", public_key: bytes | None = None, heads: Iterable[str] = ()) -> Any:
     """Verify the whole log; gives domain.audit_chain.Findings."""
-    import_rules()
     from domain.governance import audit_chain
 
     try:
@@ -222,7 +220,6 @@ class Log:
     broken: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        import_rules()
         from domain.governance.audit_chain import DIGESTS
 
         seen: set[str] = set()

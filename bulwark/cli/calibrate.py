@@ -8,7 +8,7 @@ import typer
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.records import plain, projection
-from bulwark.cli.target import EndpointOption, JsonOption, StackOption, Target, import_rules, reach
+from bulwark.cli.target import EndpointOption, JsonOption, StackOption, Target, reach
 
 # No word of a verdict, and no token.
 _READ = ["review_id", "tenant", "use_case", "status", "kind", "reason", "confidence", "decision", "audit_share"]
@@ -36,7 +36,6 @@ def calibrate(
     bulwark calibrate general_question
     bulwark calibrate general_question --promise 0.1 --json | jq .threshold
     """
-    import_rules()
     from domain.reviews.calibration import judged_of, prove
 
     target = reach(stack, endpoint)

@@ -12,7 +12,7 @@ import typer
 from bulwark.cli import render
 from bulwark.cli.exits import Problem, command
 from bulwark.cli.records import plain, typed
-from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, import_rules, reach
+from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, reach
 
 MAX_INPUT_BYTES = 262_144  # of StartExecution
 MAX_PAYLOAD_BYTES = 5_000_000  # Lambda takes 6 MB in one invocation
@@ -225,7 +225,6 @@ def _replay_batch(target: Target, batch: dict, reader: str) -> str:
 
 def _tell_gap(target: Target, batch: dict) -> str:
     """Leave a note that the log lacks a batch for good; the same batch leaves one."""
-    import_rules()
     from adapters.clock import iso, now
     from domain.governance import audit
 

@@ -13,7 +13,8 @@ from bulwark.cli import demo_incident, render, summary
 from bulwark.cli.embedded import running_cloud, wait_for_the_end
 from bulwark.cli.exits import Problem, command
 from bulwark.cli.questions import HALUEVAL, OWN_QUESTIONS, Question, read_questions, write_replay
-from bulwark.cli.target import ROOT, Target, started
+from bulwark.cli.target import Target, started
+from bulwark.rules import ROOT
 
 REQUESTS = 200
 PATIENCE = 60

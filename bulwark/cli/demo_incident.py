@@ -12,7 +12,8 @@ from bulwark.cli.exits import Problem
 from bulwark.cli.incidents import Mode
 from bulwark.cli.questions import OWN_QUESTIONS
 from bulwark.cli.records import read_records
-from bulwark.cli.target import ROOT, Target, started
+from bulwark.cli.target import Target, started
+from bulwark.rules import ROOT
 
 SPEED = 20
 USE_CASE = "product_support"

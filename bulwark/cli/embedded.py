@@ -18,6 +18,7 @@ import typer
 from bulwark.cli import instances, render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.target import ROOT, EndpointOption, JsonOption, StackOption, ask, reach
+from bulwark.documents import read_document
 
 _NOT_FROM_CONTAINERS = "nowhere: no Docker engine was here, or another 'bulwark up' has them"
 ScenarioOption = Annotated[
@@ -144,11 +145,10 @@ def faults(
     if clear:
         in_force = ask(where, "DELETE", "faults")
     else:
-        try:
-            document = file.read_bytes()
-        except OSError as error:
-            raise Problem(f"{file} cannot be read: {error}", code=Exit.USAGE) from error
-        in_force = ask(where, "PUT", "faults", document)
+        document = read_document(file)
+        if not isinstance(document, dict):
+            raise Problem(f'{file} holds no faults; they come as {{"faults": [...]}}.', code=Exit.USAGE)
+        in_force = ask(where, "PUT", "faults", json.dumps(document).encode())
     if as_json:
         render.print_json(in_force)
     else:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import os
 import time
 from pathlib import Path
@@ -14,7 +13,9 @@ from typer.core import TyperGroup
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.records import plain
-from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, import_rules, reach
+from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, reach
+from bulwark.documents import read_text
+from bulwark.rules import read_json
 
 POLL_SECONDS = 0.3
 REAPPLIED = "RESTORED"
@@ -140,7 +141,7 @@ def receipt(
     if "receipt_ref" not in record:
         raise Problem(f"{erasure_id} is {record['status']}; the receipt comes at its end.", code=Exit.UNFINISHED)
     found = target.client("s3").get_object(Bucket=target.outputs["PayloadBucket"], Key=record["receipt_ref"])
-    print(found["Body"].read().decode())
+    render.print_json(read_json(found["Body"].read()))
 
 
 def verify_receipt(
@@ -156,9 +157,9 @@ def verify_receipt(
     Ends with 1 if it is not.
     """
     target = reach(stack, endpoint)
-    if why := fault_of(target, file.read_text()):
+    if why := fault_of(target, read_text(file)):
         raise Problem(f"{file} is no receipt of this stack: {why}.")
-    render.say(f"{file} is genuine, and says what was signed.")
+    render.say(f"{render.cell(file)} is genuine, and says what was signed.")
 
 
 def reapply(
@@ -195,14 +196,13 @@ def reapply(
 def fault_of(target: Target, text: str) -> str | None:
     """What is wrong with a receipt, if anything is."""
     try:
-        document = json.loads(text)
+        document = read_json(text)
         given, signature = document["receipt"], base64.b64decode(document["signature"], validate=True)
     except (ValueError, KeyError, TypeError):
         return "it cannot be read"
     key = target.outputs["ReceiptKeyArn"]
     if document.get("key") != key:
         return "it names another key"
-    import_rules()
     from domain.requests import canonical
 
     kms = target.client("kms")

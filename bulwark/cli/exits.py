@@ -9,6 +9,9 @@ from typing import Any
 
 import typer
 
+from bulwark.documents import Unreadable
+from bulwark.rules import NotJson, visible
+
 
 class Exit(IntEnum):
     DONE = 0
@@ -47,9 +50,9 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable]
                 problem = error if isinstance(error, Problem) else _told(error)
                 if problem is None:
                     raise
-                typer.secho(f"bulwark: {problem.message}", err=True, fg="red")
+                typer.secho(visible(f"bulwark: {problem.message}"), err=True, fg="red")
                 if problem.hint:
-                    typer.echo(problem.hint, err=True)
+                    typer.echo(visible(problem.hint), err=True)
                 raise typer.Exit(problem.code) from None
 
         return app.command(name, help=_help(function.__doc__ or ""), epilog=EXIT_CODES, **settings)(run)
@@ -67,7 +70,11 @@ def _help(docstring: str) -> str:
 
 
 def _told(error: Exception) -> Problem | None:
-    """A failure to reach or sign in to AWS, in a sentence; None for what is a bug of ours."""
+    """A file or an answer that cannot be read, or a failure to reach AWS, in a sentence; None for a bug of ours."""
+    if isinstance(error, Unreadable):
+        return Problem(str(error), code=Exit.USAGE)
+    if isinstance(error, NotJson):
+        return Problem(f"What was answered {error}.")
     if "botocore" not in sys.modules:
         return None
     from botocore import exceptions

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from bulwark.cli.exits import command
-from bulwark.cli.target import ROOT, import_rules
+from bulwark.rules import ROOT
 
 TEMPLATES = ("template.yaml", "statemachines/observability.yaml", "statemachines/use_case_alarms.yaml")
 # Names of keys that AWS manages.
@@ -46,7 +46,6 @@ def resources(root: Path = ROOT) -> dict[str, dict]:
 
 
 def rendered(root: Path = ROOT) -> str:
-    import_rules()
     from domain.stores import STORES
 
     known = resources(root)

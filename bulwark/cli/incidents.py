@@ -12,6 +12,7 @@ import typer
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.target import EndpointOption, JsonOption, StackOption, Target, reach
+from bulwark.rules import cleaned
 
 _BARS = "▁▂▃▄▅▆▇█"
 _PLOTTED_MINUTES = 90
@@ -103,14 +104,14 @@ def incident(
     if as_json:
         render.print_json(shown)
     elif markdown:
-        print(report_of(shown))
+        render.print_text(report_of(shown))
     else:
         _show(shown)
         for symptom in shown["symptoms"][:2]:
             if line := plotted(target, shown, symptom):
-                render.say(
-                    f"\n[bold]{symptom['signal']}[/], a bar for each minute of the last {_PLOTTED_MINUTES}\n{line}"
-                )
+                signal = render.cell(symptom["signal"])
+                render.say(f"\n[bold]{signal}[/], a bar for each minute of the last {_PLOTTED_MINUTES}")
+                render.say(render.cell(line))
 
 
 def report_incident(
@@ -154,7 +155,7 @@ def mode_set(
     target = reach(stack, endpoint)
     _known(target, use_case)
     until = int(time.time()) + 60 * minutes
-    entry = {"mode": {"S": str(mode)}, "until": {"N": str(until)}, "reason": {"S": reason}}
+    entry = {"mode": {"S": str(mode)}, "until": {"N": str(until)}, "reason": {"S": cleaned(reason)}}
     target.client("dynamodb").update_item(
         TableName=target.outputs["ControlTable"],
         Key={"control_key": {"S": f"mode#-#{use_case}"}},
@@ -162,7 +163,7 @@ def mode_set(
         ExpressionAttributeNames={"#owner": _OWNER},
         ExpressionAttributeValues={":entry": {"M": entry}, ":gone": {"N": str(until + 86_400)}},
     )
-    render.say(f"{use_case} works in mode {mode} for {minutes} minutes, in seconds from now.")
+    render.say(f"{render.cell(use_case)} works in mode {mode} for {minutes} minutes, in seconds from now.")
 
 
 def mode_clear(
@@ -182,7 +183,7 @@ def mode_clear(
         UpdateExpression="REMOVE #owner",
         ExpressionAttributeNames={"#owner": _OWNER},
     )
-    render.say(f"No mode of {use_case} is set by hand any more.")
+    render.say(f"No mode of {render.cell(use_case)} is set by hand any more.")
 
 
 def maintenance(
@@ -209,13 +210,11 @@ def maintenance(
     item = {
         "since": old["since"] if goes_on else {"N": str(now)},
         "until": {"N": str(now + 60 * minutes)},
-        "reason": {"S": reason},
+        "reason": {"S": cleaned(reason)},
         "expires_at": {"N": str(int(now) + 7 * 86_400)},
     }
     target.client("dynamodb").put_item(TableName=target.outputs["ControlTable"], Item=key | item)
-    render.say(
-        f"Maintenance of {use_case} ends in {minutes} minutes." if minutes else f"Maintenance of {use_case} is over."
-    )
+    render.say(f"Maintenance of {render.cell(use_case)} {f'ends in {minutes} minutes' if minutes else 'is over'}.")
 
 
 def _known(target: Target, use_case: str) -> None:

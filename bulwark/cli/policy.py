@@ -1,6 +1,5 @@
 """policy deploy and policy show: the runtime policy, by AppConfig, gradually and with a way back."""
 
-import json
 import math
 import os
 import time
@@ -12,7 +11,9 @@ import typer
 
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
-from bulwark.cli.target import ROOT, EndpointOption, JsonOption, StackOption, Target, import_rules, reach
+from bulwark.cli.target import EndpointOption, JsonOption, StackOption, Target, reach
+from bulwark.documents import Unreadable, read_document, read_text
+from bulwark.rules import ROOT
 
 # A guardrail reads 1,000 characters as a text unit, and an account has so many a second in most Regions, for each kind
 # of filter (https://docs.aws.amazon.com/general/latest/gr/bedrock.html).
@@ -47,8 +48,7 @@ def deploy(
 
     Ends with 4 if the document is refused, and with 1 if it was rolled back.
     """
-    text = _read(file)
-    document = json.loads(text)
+    text, document = _read(file)
     if check:
         check_document(document)
     target = reach(stack, endpoint)
@@ -119,7 +119,6 @@ def text_units(document: Any) -> int:
 
 def check_document(document: Any) -> None:
     """Refuse a document that breaks the schema or contradicts itself, by the very rules of the functions."""
-    import_rules()
     from adapters import schemas
     from domain.policy import Policy, PolicyInvalid
 
@@ -136,15 +135,12 @@ def check_document(document: Any) -> None:
             os.environ["SCHEMAS_DIR"] = before
 
 
-def _read(file: Path) -> str:
+def _read(file: Path) -> tuple[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
-        json.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{file} cannot be read: {error}", code=Exit.USAGE) from error
-    except ValueError as error:
-        raise Problem(f"The policy is refused: {file} is not JSON: {error}", code=Exit.REFUSED) from error
-    return text
+        return read_text(file), read_document(file)
+    except Unreadable as error:
+        missing = isinstance(error.__cause__, OSError)
+        raise Problem(f"The policy is refused: {error}", code=Exit.USAGE if missing else Exit.REFUSED) from error
 
 
 def _start(target: Target, text: str) -> int:

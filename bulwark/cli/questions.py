@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bulwark.cli.exits import Exit, Problem
-from bulwark.cli.target import ROOT
+from bulwark.documents import read_lines
+from bulwark.rules import ROOT
 
 OWN_QUESTIONS = ROOT / "events" / "questions" / "general.jsonl"
 HALUEVAL = ROOT.parent / "shared" / "data" / "halueval" / "general.jsonl"
@@ -32,7 +33,7 @@ class Question:
 def read_details(path: Path) -> list[dict]:
     """What each line of a file asks for: an event's detail, or the request of a recorded question."""
     details = []
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         if question := read_question(line):
             details.append(question.detail)
         elif isinstance(line, dict) and isinstance(line.get("detail"), dict):
@@ -48,7 +49,7 @@ def read_details(path: Path) -> list[dict]:
 
 def read_questions(path: Path, most: int) -> list[Question]:
     """At most so many recorded questions, spread evenly over the file."""
-    questions = [question for _, line in _lines(path) if (question := read_question(line))]
+    questions = [question for _, line in read_lines(path) if (question := read_question(line))]
     count = min(most, len(questions))
     return [questions[index * len(questions) // count] for index in range(count)]
 
@@ -89,19 +90,3 @@ def _without(answer: str, line: dict) -> str | None:
             left = left.replace(piece, "") if piece.strip() else left
     left = "\n".join(part.rstrip() for part in left.splitlines() if part.strip())
     return left if left != answer and len(left) >= len(answer) / 2 else None
-
-
-def _lines(path: Path) -> list[tuple[int, object]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{path} cannot be read: {error}", code=Exit.USAGE) from error
-    lines = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            lines.append((number, json.loads(line)))
-        except ValueError as error:
-            raise Problem(f"{path}, line {number}, is not JSON: {error}", code=Exit.USAGE) from error
-    return lines

@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
+from bulwark.rules import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,11 +34,23 @@ def console() -> "Console":
     from rich.console import Console
 
     # Where there is no terminal, 100 columns keep tables whole in logs and files.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 100, soft_wrap=False)
+    # A request's id may be written as an emoji is.
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 100, soft_wrap=False)
 
 
-def say(text: str = "") -> None:
-    console().print(text, soft_wrap=True)
+def shown(text: str) -> str:
+    """What was written as a terminal may show it: nothing in it is obeyed or hidden."""
+    return visible(text.replace("\r\n", "\n")).replace("\r", "\\u{d}")
+
+
+def say(markup: str = "") -> None:
+    """Print a line of markup of ours; what comes from data goes through cell()."""
+    console().print(shown(markup), soft_wrap=True)
+
+
+def print_text(text: str) -> None:
+    """Print a text that has no markup."""
+    print(shown(text))
 
 
 def warn(text: str) -> None:
@@ -45,7 +59,10 @@ def warn(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+    if shown(text) != text or not _can_print(text):
+        text = json.dumps(value, indent=2, default=_plain)
+    print(text)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
@@ -54,7 +71,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
     from rich.table import Table
 
     if title:
-        say(f"\n[bold]{title}[/]")
+        say(f"\n[bold]{cell(title)}[/]")
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         drawn.add_column(
@@ -82,7 +99,7 @@ def cell(value: Any) -> Any:
 
     if value is None:
         return "[dim]-[/]"
-    text = escape(str(value))
+    text = escape(shown(str(value)))
     style = STYLES.get(str(value))
     return f"[{style}]{text}[/]" if style else text
 
@@ -129,15 +146,15 @@ class Progress:
             from rich.progress import Progress as Bar
 
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[counts]}"),
+                _counts_column(),
                 TimeElapsedColumn(),
             )
             self._bar = Bar(*columns, console=console())
             self._bar.start()
-            self._task = self._bar.add_task(self._what, total=self._total, counts="")
+            self._task = self._bar.add_task(self._what, total=self._total, counts=console().render_str(""))
         return self
 
     def count(self, outcome: str) -> None:
@@ -146,7 +163,7 @@ class Progress:
         if self._quiet:
             return
         if self._bar:
-            self._bar.update(self._task, completed=self._done, counts=self._told(coloured=True))
+            self._bar.update(self._task, completed=self._done, counts=console().render_str(self._told(coloured=True)))
         elif self._total >= 8 and self._done * 4 // self._total > (self._done - 1) * 4 // self._total:
             elapsed = time.monotonic() - self._started
             say(f"  {self._done} of {self._total} after {elapsed:.1f} s: {self._told()}")
@@ -158,9 +175,28 @@ class Progress:
     def _told(self, coloured: bool = False) -> str:
         shown = []
         for name in sorted(self._counts, key=_order):
-            text = f"{self._counts[name]} {name.lower()}"
+            text = f"{self._counts[name]} {cell(name.lower())}"
             shown.append(f"[{STYLES[name]}]{text}[/]" if coloured and name in STYLES else text)
         return " · ".join(shown)
+
+
+def _counts_column() -> Any:
+    """A column of a bar that shows a task's counts as they were made, by no rules of its own for markup."""
+    from rich.progress import ProgressColumn
+
+    class Counts(ProgressColumn):
+        def render(self, task: Any) -> Any:
+            return task.fields["counts"]
+
+    return Counts()
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Waiting:
@@ -173,15 +209,15 @@ class Waiting:
 
     def __enter__(self) -> Self:
         if not self._quiet and console().is_terminal:
-            self._status = console().status(self._what)
+            self._status = console().status(console().render_str(cell(self._what)))
             self._status.start()
         return self
 
     def tell(self, how_far: str) -> None:
         if self._status:
-            self._status.update(f"{self._what}: {cell(how_far)}")
+            self._status.update(console().render_str(f"{cell(self._what)}: {cell(how_far)}"))
         elif not self._quiet and how_far != self._told and time.monotonic() - self._told_at > 10:
-            say(f"  {self._what}: {cell(how_far)}")
+            say(f"  {cell(self._what)}: {cell(how_far)}")
             self._told, self._told_at = how_far, time.monotonic()
 
     def __exit__(self, *_: object) -> None:

@@ -241,4 +241,4 @@ def _show_review(review: dict) -> None:
     render.say("[bold]Review[/]")
     render.facts({name.replace("_", " "): review.get(name) for name in _REVIEW})
     if review.get("status") == "OPEN":
-        render.say(f"Decide it: bulwark review {review['review_id']}")
+        render.say(f"Decide it: bulwark review {render.cell(review['review_id'])}")

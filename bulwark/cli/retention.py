@@ -10,6 +10,7 @@ import typer
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, reach
+from bulwark.rules import read_json
 
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT")]
 SubjectArgument = Annotated[str, typer.Argument(metavar="SUBJECT", help="The subject_id, or the user_id without one.")]
@@ -58,7 +59,7 @@ def hold_set(
         render.print_json(told)
         return
     hold = told["hold"]
-    render.say(f"Held since {hold['at']}, set by {render.cell(hold['by'])}: {render.cell(hold['reason'])}")
+    render.say(f"Held since {render.cell(hold['at'])}, set by {render.cell(hold['by'])}: {render.cell(hold['reason'])}")
     render.facts({"subject": told["subject_ref"], "gone through": told["records"], "held now": told["changed"]})
     if told["lost"]:
         render.say(f"{told['lost']} of their objects were gone already.")
@@ -166,7 +167,7 @@ def run(target: Target, dry_run: bool, quiet: bool = True) -> dict:
     if now["status"] != "SUCCEEDED":
         said = f"{now.get('error', now['status'])}: {now.get('cause', 'no cause is told')}"
         raise Problem(f"retention_cleanup did not come to its report: {said}", "It may be run again at any time.")
-    return json.loads(now["output"])
+    return read_json(now["output"])
 
 
 def _progress(states: Any, execution: str) -> str:

@@ -1,7 +1,5 @@
 """reviews, review and plant: the answers that wait for a person, and that person's decision, by the HTTP API."""
 
-import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +10,7 @@ import typer
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.target import Api, EndpointOption, JsonOption, StackOption, reach
+from bulwark.documents import read_lines, read_text
 
 RoleOption = Annotated[
     str,
@@ -68,7 +67,7 @@ def reviews(
         return
     shown = show_queue(api, limit)
     render.say("Look at one: bulwark review REVIEW" if shown else "Nothing waits for a person.")
-    render.say(f"Or at the desk: {target.outputs['DeskUrl']}")
+    render.say(f"Or at the desk: {render.cell(target.outputs['DeskUrl'])}")
 
 
 def review(
@@ -142,10 +141,7 @@ def plant(
     echo '{"use_case": "general_question", "query": "Is 91 prime?", "answer": "Yes."}' > bad.jsonl
     bulwark plant bad.jsonl
     """
-    try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise Problem(f"{file} cannot be read as JSON lines: {error}", code=Exit.USAGE) from error
+    lines = [line for _, line in read_lines(file)]
     api = reach(stack, endpoint).sign_in("Operator")
     planted = [api.expect("POST", "/planted-reviews", line) for line in lines]
     if as_json:
@@ -198,10 +194,7 @@ def _answer(decision: Decision | None, answer: str | None, file: Path | None) ->
         raise Problem("--answer or --answer-file goes with edit, and edit needs one.", code=Exit.USAGE)
     if file is None:
         return answer
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Problem(f"{file} cannot be read: {error}", code=Exit.USAGE) from error
+    return read_text(file)
 
 
 def _show(shown: dict) -> None:
@@ -219,7 +212,7 @@ def _show(shown: dict) -> None:
         "claimed_by",
         "decided_at",
     ]
-    silence = f"{shown['silence']['then']} at {render.clock_time(shown['silence']['at'])}"
+    silence = shown["silence"]
     render.facts(
         {name.replace("_", " "): shown.get(name) for name in names}
         | {
@@ -230,7 +223,7 @@ def _show(shown: dict) -> None:
         | {"signals": render.signals(shown.get("signals", {}))}
     )
     for turn in shown.get("history") or []:
-        render.say(f"\n[bold]Earlier, {turn['role']}[/]\n{render.cell(turn['text'])}")
+        render.say(f"\n[bold]Earlier, {render.cell(turn['role'])}[/]\n{render.cell(turn['text'])}")
     render.say(f"\n[bold]Question[/]\n{render.cell(shown['query'])}")
     for passage in shown.get("passages") or []:
         render.say(f"\n[bold]Passage {render.cell(passage['id'])}[/]\n{render.cell(passage['text'])}")
@@ -240,6 +233,8 @@ def _show(shown: dict) -> None:
         render.say(f"[yellow]In no passage: {render.cell(missing)}[/]  {render.cell(sentence['text'].strip())}")
     for opinion in shown["opinions"]:
         told = " ".join(opinion[name] for name in ("reason_code", "comment") if name in opinion)
-        render.say(f"\n[bold]A {opinion['tier']} said {opinion['decision']}[/] {render.cell(told)}")
+        said = render.cell(f"A {opinion['tier']} said {opinion['decision']}")
+        render.say(f"\n[bold]{said}[/] {render.cell(told)}")
     if shown["status"] == "OPEN":
-        render.say(f"\nDecide: bulwark review {shown['review_id']} approve|edit|reject|escalate|cannot-judge")
+        review_id = render.cell(shown["review_id"])
+        render.say(f"\nDecide: bulwark review {review_id} approve|edit|reject|escalate|cannot-judge")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from bulwark.cli.questions import Question
 from bulwark.cli.sending import Sent
-from bulwark.cli.target import import_rules
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,6 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        import_rules()
         from domain.reviews.review_quality import clopper_pearson
 
         return clopper_pearson(self.wrong, self.of) if self.of else (0.0, 1.0)

@@ -69,7 +69,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 def first_result(sent: Sent, after: float) -> str:
     record = sent.record
-    told = f"{cell(sent.kind)} {record.get('reason') or ''}".rstrip()
+    told = f"{cell(sent.kind)} {cell(record.get('reason') or '')}".rstrip()
     confidence = f", confidence {float(record['confidence']):.2f}" if "confidence" in record else ""
     return f"First result after [bold]{after:.1f} s[/]: {cell(_name(sent))} {told}{confidence}"
 

@@ -7,15 +7,14 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem
+from bulwark.rules import ROOT, NotJson, read_json
 
-ROOT = Path(__file__).resolve().parents[2]
 # A file for each embedded AWS that runs.
 RUNNING = ROOT / ".bulwark" / "running"
 # Named in samconfig.toml.
@@ -40,12 +39,6 @@ EndpointOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
-
-
-def import_rules() -> None:
-    """Let the functions' own modules be imported: what they decide by is not written twice."""
-    if (functions := str(ROOT / "functions")) not in sys.path:
-        sys.path.insert(0, functions)
 
 
 class FunctionFailed(Exception):
@@ -74,9 +67,9 @@ class Target:
     def invoke(self, function: str, event: dict) -> Any:
         """Call a function and wait for what it returns; raises FunctionFailed."""
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
-        said = json.loads(answer["Payload"].read() or b"null")
+        said = read_json(answer["Payload"].read() or b"null")
         if answer.get("FunctionError"):
-            raise FunctionFailed(said or {})
+            raise FunctionFailed(said if isinstance(said, dict) else {})
         return said
 
     def sign_in(self, role: str) -> "Api":
@@ -117,7 +110,7 @@ class Target:
             latest = client.get_latest_configuration(ConfigurationToken=session["InitialConfigurationToken"])
         except client.exceptions.ResourceNotFoundException:
             return {}
-        return json.loads(latest["Configuration"].read() or b"{}")
+        return read_json(latest["Configuration"].read() or b"{}")
 
 
 class Api:
@@ -141,7 +134,7 @@ class Api:
         )
         try:
             with open_url(request, timeout=60) as response:
-                return response.status, json.loads(response.read() or b"{}")
+                return response.status, _json_or_text(response.read() or b"{}")
         except urllib.error.HTTPError as error:
             return error.code, _json_or_text(error.read())
         except OSError as error:
@@ -233,7 +226,7 @@ def ask(endpoint: str, method: str, call: str, body: bytes | None = None) -> Any
     request = urllib.request.Request(f"{endpoint.rstrip('/')}/_bulwark/{call}", body, headers, method=method)
     try:
         with open_url(request, timeout=10) as response:
-            return json.loads(response.read() or b"{}")
+            return read_json(response.read() or b"{}")
     except urllib.error.HTTPError as error:
         raise Problem(_json_or_text(error.read()).get("error", f"HTTP {error.code}"), code=Exit.REFUSED) from error
     except (OSError, ValueError) as error:
@@ -269,7 +262,7 @@ def _asked(variable: str, hidden: bool) -> str:
 
 def _json_or_text(body: bytes) -> dict:
     try:
-        value = json.loads(body)
-    except ValueError:
+        value = read_json(body)
+    except NotJson:
         return {"message": body.decode(errors="replace")[:500]}
     return value if isinstance(value, dict) else {"message": str(value)}
