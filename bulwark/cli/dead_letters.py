@@ -1,9 +1,11 @@
 """replay-dlq: sends once more what nobody could process, each in the way that fits what it is."""
 
 import base64
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ from bulwark.cli import render
 from bulwark.cli.exits import Problem, command
 from bulwark.cli.records import plain, typed
 from bulwark.cli.target import EndpointOption, FunctionFailed, JsonOption, StackOption, Target, reach
+from bulwark.rules import NotJson, is_broken, read_json
 
 MAX_INPUT_BYTES = 262_144  # of StartExecution
 MAX_PAYLOAD_BYTES = 5_000_000  # Lambda takes 6 MB in one invocation
@@ -23,12 +26,19 @@ class NotReplayed(Exception):
     """The message stays in the queue; says why."""
 
 
+class CanOnlyFail(NotReplayed):
+    """No replay of this message will ever go better; says why."""
+
+
 def register(app: typer.Typer) -> None:
     command(app, "replay-dlq")(replay_dlq)
 
 
 def replay_dlq(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is there and why, and change nothing.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop-unreadable", help="Delete what can only fail, and say of each what it was.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most so many messages.")] = 1000,
     as_json: JsonOption = False,
     stack: StackOption = None,
@@ -39,54 +49,109 @@ def replay_dlq(
     An event that was not admitted starts inference again; an outcome that was not announced is announced
     again, under the same event id; so are outcomes whose stream batch was given up. What the audit log lacks is
     recorded. A message is deleted only
-    when that was accepted. What fails once more comes back to the queue with its new reason.
+    when that was accepted. What fails once more comes back to the queue with its new reason. What can only fail,
+    since it cannot be read or is nothing of ours, is named and stays until --drop-unreadable takes it away.
 
     \b
     bulwark replay-dlq --dry-run
     bulwark replay-dlq
+    bulwark replay-dlq --drop-unreadable
     bulwark replay-dlq --stack bulwark-prod --json | jq '.[] | select(.replayed | not)'
 
-    Ends with 1 if a message could not be replayed.
+    Ends with 1 if a message could not be replayed, or was in somebody else's hands.
     """
-    target = reach(stack, endpoint)
-    told = list(replay(target, limit, dry_run))
+    target, told = reach(stack, endpoint), list[dict]()
+    in_flight = _in_flight(target)
+    try:
+        for one in replay(target, limit, dry_run, drop):
+            told.append(one)
+    finally:
+        _show(told, dry_run, as_json)
+    if in_flight:
+        hint = f"Whoever received them has them for up to {HIDDEN_SECONDS} s; run it again then."
+        raise Problem(f"{in_flight} more messages were in flight when this began, and were not looked at.", hint)
+    if not told and not as_json:
+        render.say("The dead-letter queue is empty.")
+    left = [one for one in told if not one["replayed"] and not one["dropped"]]
+    if left and not dry_run:
+        hopeless = any(one["can_only_fail"] for one in left)
+        hint = "Look at what can only fail, and take it away with --drop-unreadable." if hopeless else ""
+        raise Problem("Some messages could not be replayed; they are still in the queue.", hint)
+
+
+def _show(told: list[dict], dry_run: bool, as_json: bool) -> None:
     if as_json:
         render.print_json(told)
-    else:
-        rows = [(one["kind"], one["about"], one["reason"], one["result"]) for one in told]
-        render.table(("kind", "about", "reason it is here", "would be" if dry_run else "result"), rows)
-        if not told:
-            render.say("The dead-letter queue is empty.")
-    if not dry_run and any(not one["replayed"] for one in told):
-        raise Problem("Some messages could not be replayed; they are still in the queue.")
+        return
+    rows = [(one["kind"], one["about"], one["reason"], one["result"]) for one in told]
+    render.table(("kind", "about", "reason it is here", "would be" if dry_run else "result"), rows)
 
 
-def replay(target: Target, limit: int = 1000, dry_run: bool = False) -> Iterator[dict]:
+def replay(target: Target, limit: int = 1000, dry_run: bool = False, drop: bool = False) -> Iterator[dict]:
     """Replay each message that is in the queue now; gives what it was, why it was there and its result."""
-    sqs, queue, kept = target.client("sqs"), target.outputs["DeadLetterQueueUrl"], []
+    sqs, queue, kept = target.client("sqs"), target.outputs["DeadLetterQueueUrl"], list[dict]()
     try:
-        for message in _messages(sqs, queue, limit, target.is_local):
+        for message in _messages(sqs, queue, limit, target.is_local, kept):
             letter = _read(message)
-            about = {name: letter[name] for name in ("kind", "about", "reason")}
-            if dry_run:
+            told = {name: letter[name] for name in ("kind", "about", "reason")}
+            told |= _planned(letter, drop) if dry_run else _replayed(letter, target)
+            told["dropped"] = told["can_only_fail"] and drop and not dry_run
+            if told["dropped"]:
+                told["result"] = f"dropped {_mark(message)}: {told['result']}"
+            if not (told["replayed"] or told["dropped"]):
                 kept.append(message)
-                yield about | {"result": letter["plan"], "replayed": False}
-                continue
-            try:
-                result = letter["replay"](target)
-            except Exception as error:
-                # One message that cannot be replayed keeps back no other.
-                kept.append(message)
-                yield about | {"result": f"kept: {error}", "replayed": False}
-            else:
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-                yield about | {"result": result, "replayed": True}
+            elif not _is_deleted(sqs, queue, message):
+                told["result"] += "; it could not be deleted, and comes again"
+            yield told
     finally:
         for message in kept:
-            sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+            with suppress(sqs.exceptions.ClientError):
+                sqs.change_message_visibility(
+                    QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                )
 
 
-def _messages(sqs: Any, queue: str, limit: int, is_local: bool) -> Iterator[dict]:
+def _planned(letter: dict, drop: bool) -> dict:
+    hopeless = letter["hopeless"]
+    plan = letter["plan"].replace("kept", "dropped", 1) if hopeless and drop else letter["plan"]
+    return {"result": plan, "replayed": False, "can_only_fail": hopeless}
+
+
+def _replayed(letter: dict, target: Target) -> dict:
+    """What became of one message; whatever is wrong with it keeps back no other."""
+    try:
+        return {"result": letter["replay"](target), "replayed": True, "can_only_fail": False}
+    except CanOnlyFail as error:
+        return {"result": f"kept, and can only fail: {error}", "replayed": False, "can_only_fail": True}
+    except Exception as error:
+        said = str(error) if isinstance(error, NotReplayed) else f"{type(error).__name__}: {error}"
+        return {"result": f"kept: {' '.join(said.split())[:300]}", "replayed": False, "can_only_fail": False}
+
+
+def _mark(message: dict) -> str:
+    """What tells afterwards which message it was: its id, its size and its digest."""
+    body = message["Body"].encode(errors="surrogatepass")
+    return f"{message['MessageId']}, {len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}"
+
+
+def _is_deleted(sqs: Any, queue: str, message: dict) -> bool:
+    try:
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    except sqs.exceptions.ClientError:
+        return False
+    return True
+
+
+def _in_flight(target: Target) -> int:
+    """How many messages somebody else has received, and has not given back yet."""
+    name = "ApproximateNumberOfMessagesNotVisible"
+    found = target.client("sqs").get_queue_attributes(
+        QueueUrl=target.outputs["DeadLetterQueueUrl"], AttributeNames=[name]
+    )
+    return int(found["Attributes"][name])
+
+
+def _messages(sqs: Any, queue: str, limit: int, is_local: bool, later: list[dict]) -> Iterator[dict]:
     """Each message once: a replay that fails again comes back as a new one, and is left for the next time."""
     begun, seen = datetime.now().timestamp() * 1000, set[str]()
     # On AWS a queue's hosts are asked a few at a time: one empty answer does not mean an empty queue.
@@ -104,9 +169,7 @@ def _messages(sqs: Any, queue: str, limit: int, is_local: bool) -> Iterator[dict
         for message in received:
             ours = int(message["Attributes"]["SentTimestamp"]) <= begun and message["MessageId"] not in seen
             if not ours:
-                sqs.change_message_visibility(
-                    QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=5
-                )
+                later.append(message)
                 continue
             new += 1
             seen.add(message["MessageId"])
@@ -122,48 +185,68 @@ def _read(message: dict) -> dict:
         "kind": attributes.get("kind") or "unknown",
         "about": "-",
         "reason": "; ".join(said) or "not said",
+        "hopeless": False,
     }
     try:
-        body = json.loads(message["Body"])
-    except ValueError as error:
-        return letter | _irreparable(f"its body is no JSON: {error}")
+        return letter | _recognised(read_json(message["Body"]), attributes.get("kind"))
+    except NotJson as error:
+        return letter | _hopeless(f"its body {error}")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return letter | _hopeless("it begins like one of ours and lacks what those have")
+
+
+def _recognised(body: Any, kind: str | None) -> dict:
+    """What is known of a message by its body; raises what any of Python's look-ups does where the body is odd."""
     if not isinstance(body, dict):
-        return letter | _irreparable("its body is no JSON object")
+        return _hopeless("its body is no JSON object")
     if batch := body.get("DDBStreamBatchInfo"):
-        condition = body.get("requestContext", {}).get("condition", "not said")
-        about = f"{batch.get('batchSize', '?')} records from {batch.get('startSequenceNumber')}"
-        reader = str(body.get("requestContext", {}).get("functionArn", ""))
-        plan = {
-            "plan": "read from the stream and handed over again",
-            "replay": lambda target: _replay_batch(target, batch, reader),
-        }
-        return letter | {"kind": "stream", "about": about, "reason": condition} | plan
-    if attributes.get("kind") == "outcome" and "request_key" in body:
-        key = body["request_key"]
-        plan = {"plan": "announced", "replay": lambda target: _announce(target, {"replay": [key]})}
-        return letter | {"about": key} | plan
-    if attributes.get("kind") == "audit" and "new" in body.get("audit", {}):
+        return _batch(batch, body.get("requestContext", {}))
+    if kind == "outcome" and "request_key" in body:
+        key = _text(body["request_key"])
+        return {"about": key, "plan": "announced", "replay": lambda target: _announce(target, {"replay": [key]})}
+    if kind == "audit" and "new" in body.get("audit", {}):
         change = body["audit"]
         plan = {"plan": "recorded", "replay": lambda target: _record(target, {"replay": [change]})}
-        return letter | {"about": change["event_id"]} | plan
+        return {"about": _text(change["event_id"])} | plan
     # One that EventBridge could not deliver, or that the function gave up on.
     asked = body.get("requestPayload") if isinstance(body.get("requestPayload"), dict) else body
     if asked.get("detail-type") == "ErasureRequested":
         # Its subject is a person's name, which is not for the screen.
         plan = {"plan": "asked for again", "replay": lambda target: _erase(target, asked)}
-        return letter | {"kind": "erasure", "about": str(asked.get("id", "-"))} | plan
+        return {"kind": "erasure", "about": str(asked.get("id", "-"))} | plan
     if "detail" in body or "detail_ref" in body:
+        for name in {"id", "account", "source", "detail_ref"} & body.keys():
+            _text(body[name])
         about = (body.get("detail") or {}).get("request_id") if isinstance(body.get("detail"), dict) else None
         plan = {"plan": "started", "replay": lambda target: _start(target, body)}
-        return letter | {"kind": "event", "about": str(about or body.get("id", "-"))[:60]} | plan
-    return letter | _irreparable("it is neither an event, nor an outcome, nor a stream's batch")
+        return {"kind": "event", "about": str(about or body.get("id", "-"))[:60]} | plan
+    return _hopeless("it is neither an event, nor an outcome, nor a stream's batch")
 
 
-def _irreparable(why: str) -> dict:
+def _batch(batch: dict, context: dict) -> dict:
+    for name in ("streamArn", "shardId", "startSequenceNumber", "endSequenceNumber"):
+        _text(batch[name])
+    reader = str(context.get("functionArn", ""))
+    return {
+        "kind": "stream",
+        "about": f"{batch.get('batchSize', '?')} records from {batch['startSequenceNumber']}",
+        "reason": str(context.get("condition", "not said")),
+        "plan": "read from the stream and handed over again",
+        "replay": lambda target: _replay_batch(target, batch, reader),
+    }
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _hopeless(why: str) -> dict:
     def refuse(_: Target) -> str:
-        raise NotReplayed(why)
+        raise CanOnlyFail(why)
 
-    return {"plan": f"kept: {why}", "replay": refuse}
+    return {"plan": f"kept, and can only fail: {why}", "replay": refuse, "hopeless": True}
 
 
 def _start(target: Target, event: dict) -> str:
@@ -171,10 +254,13 @@ def _start(target: Target, event: dict) -> str:
     bucket, s3 = target.outputs["PayloadBucket"], target.client("s3")
     if "detail_ref" in event:
         _require_body(s3, bucket, event["detail_ref"])
+    # Half a surrogate pair stays an escape; AdmitRequest refuses it by the field's name.
     text, how = json.dumps(event, ensure_ascii=False), "started"
+    text = json.dumps(event) if is_broken(text) else text
     if len(text.encode()) > MAX_INPUT_BYTES:
         ref = f"events/{uuid.uuid4()}.json"
-        s3.put_object(Bucket=bucket, Key=ref, Body=json.dumps(event["detail"], ensure_ascii=False).encode())
+        detail = json.dumps(event["detail"], ensure_ascii=False)
+        s3.put_object(Bucket=bucket, Key=ref, Body=detail.encode(errors="surrogatepass"))
         known = {name: event[name] for name in ("id", "account", "source") if name in event}
         text, how = json.dumps(known | {"detail_ref": ref}), "started by reference"
     started = target.client("stepfunctions").start_execution(
@@ -199,7 +285,9 @@ def _require_body(s3: Any, bucket: str, ref: str) -> None:
     try:
         s3.head_object(Bucket=bucket, Key=ref)
     except s3.exceptions.ClientError as error:
-        raise NotReplayed(f"its body {ref} has expired from the payload bucket") from error
+        if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+            raise
+        raise CanOnlyFail(f"its body {ref} has expired from the payload bucket") from error
 
 
 def _replay_batch(target: Target, batch: dict, reader: str) -> str:
