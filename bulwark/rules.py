@@ -11,6 +11,6 @@ if str(ROOT / "functions") not in sys.path:
     sys.path.insert(0, str(ROOT / "functions"))
 
 from domain.characters import cleaned, is_broken, visible  # noqa: E402
-from domain.foreign_json import MAX_LEVELS, NotJson, read_json, text_of  # noqa: E402
+from domain.foreign_json import MAX_LEVELS, NotJson, is_deep, read_json, text_of  # noqa: E402
 
-__all__ = ["MAX_LEVELS", "ROOT", "NotJson", "cleaned", "is_broken", "read_json", "text_of", "visible"]
+__all__ = ["MAX_LEVELS", "ROOT", "NotJson", "cleaned", "is_broken", "is_deep", "read_json", "text_of", "visible"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bulwark.documents import read_text
 from bulwark.local import moto_names, translation
 from bulwark.local.clients import CREDENTIALS, REGION, Clients, without_the_users_own
 from bulwark.local.functions.host import CONCURRENCY
@@ -23,6 +24,7 @@ from bulwark.local.moto_names import MOTO_VERSION, MotoChanged
 from bulwark.local.sam import containers
 from bulwark.local.server import Application, Server
 from bulwark.local.stack import Stack
+from bulwark.rules import NotJson, read_json
 
 # What Docker calls the machine that it runs on.
 IN_CONTAINERS = "host.docker.internal"
@@ -217,7 +219,8 @@ class Cloud:
     def _deploy_policy(self, stack: Stack, policy: Any) -> None:
         """Deploy a policy, at once, to a stack's one configuration profile."""
         document = policy if isinstance(policy, str) else json.dumps(policy) if isinstance(policy, dict) else None
-        content = document.encode() if document and document.lstrip().startswith("{") else Path(policy).read_bytes()
+        is_document = document and document.lstrip().startswith("{")
+        content = (document if is_document else read_text(Path(policy))).encode()
         appconfig = self._clients("appconfig")
         names = {
             "ApplicationId": "AWS::AppConfig::Application",
@@ -237,14 +240,14 @@ class Cloud:
 
     def _add_controls(self) -> None:
         def put_faults(body: bytes) -> Any:
-            return {"faults": self.load_faults(json.loads(body))}
+            return {"faults": self.load_faults(_sent(body))}
 
         def clear_faults(_: bytes) -> Any:
             self.clear_faults()
             return {"faults": []}
 
         def kill_workers(body: bytes) -> Any:
-            asked = json.loads(body or b"{}")
+            asked = _sent(body)
             return {"killed": self.functions.kill_workers(asked.get("function"), int(asked.get("count", 1)))}
 
         self._application.control.update(
@@ -289,6 +292,17 @@ class Cloud:
     def _invoke(self, arn: str, event: bytes) -> tuple[bytes, str | None]:
         outcome = self.functions.invoke_raw(arn, event)
         return outcome.payload, outcome.function_error
+
+
+def _sent(body: bytes) -> dict[str, Any]:
+    """The object that a control call is sent with; ValueError says what is wrong with it."""
+    try:
+        sent = read_json(body or b"{}")
+    except NotJson as error:
+        raise ValueError(f"the body {error}") from error
+    if not isinstance(sent, dict):
+        raise ValueError("the body is no JSON object")
+    return sent
 
 
 def start(

@@ -12,6 +12,7 @@ from typing import Any
 from bulwark.local.connections import WsgiServer
 from bulwark.local.gate import LOOPBACK, Gate, StartResponse, WsgiApplication, respond
 from bulwark.local.service_faults import ServiceFaults
+from bulwark.rules import MAX_LEVELS, is_deep, visible
 
 Control = Callable[[bytes], Any]
 
@@ -41,6 +42,11 @@ class Application:
             if len(body) < length:
                 # What is left of a call is nothing to run, and what is wrong with it the caller's to know.
                 message = f"The body ended after {len(body)} of {length} bytes."
+                refusal = {"__type": "SerializationException", "message": message}
+                return respond(start_response, "400 Bad Request", json.dumps(refusal).encode())
+            if _is_too_deep(environ, body):
+                # moto would read it, run out of stack, and answer as if the fault were its own.
+                message = f"The body is nested deeper than {MAX_LEVELS} levels."
                 refusal = {"__type": "SerializationException", "message": message}
                 return respond(start_response, "400 Bad Request", json.dumps(refusal).encode())
             environ["wsgi.input"] = io.BytesIO(body)
@@ -79,7 +85,9 @@ class Application:
         else:
             try:
                 status, answer = "200 OK", control(body)
-            except (ValueError, KeyError, TypeError) as error:
+            except ValueError as error:
+                status, answer = "400 Bad Request", {"error": str(error)}
+            except (KeyError, TypeError) as error:
                 status, answer = "400 Bad Request", {"error": f"{type(error).__name__}: {error}"}
         return respond(start_response, status, json.dumps(answer, default=str).encode())
 
@@ -102,6 +110,12 @@ def _services(create_app: Callable[[Any], Any]) -> Any:
 def _closed(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     refusal = {"message": "moto's control pages are closed; the embedded AWS starts anew with 'bulwark up'."}
     return respond(start_response, "404 Not Found", json.dumps(refusal).encode())
+
+
+def _is_too_deep(environ: dict[str, Any], body: bytes) -> bool:
+    is_json = "json" in environ.get("CONTENT_TYPE", "") or "HTTP_X_AMZ_TARGET" in environ
+    # Few calls are worth a look: as many brackets as no reader minds say nothing about their depth.
+    return is_json and body.count(b"[") + body.count(b"{") > 5 * MAX_LEVELS and is_deep(body.decode("latin-1"))
 
 
 class Server:
@@ -170,4 +184,4 @@ def _report(message: str = "", level: int = 20, traceback_: bool = False, **argu
     if not any(
         name in text for name in ("ConnectionResetError", "BrokenPipeError", "TimeoutError", socket.timeout.__name__)
     ):
-        print(f"endpoint: {message}\n{text}")
+        print(visible(f"endpoint: {message}\n{text}"))

@@ -28,6 +28,8 @@ class ServiceFault:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "ServiceFault":
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"a service fault is an object, not {raw!r}")
         known = {"service", "error", "operation", "contains", "delay_ms", "count", "after"}
         if unknown := set(raw) - known:
             raise ValueError(
@@ -56,6 +58,8 @@ class ServiceFaults:
 
     def load(self, faults: Iterable[Mapping[str, Any]]) -> None:
         """Put these faults in place of those loaded before; ValueError says what makes no sense."""
+        if not isinstance(faults, list):
+            raise ValueError('service faults come as {"services": [...]}')
         loaded = [ServiceFault.from_json(raw) for raw in faults]
         with self._lock:
             self._faults = loaded

@@ -24,7 +24,7 @@ def read_json(data: bytes | str) -> Any:
     Halves of surrogate pairs stay: who stores texts refuses them by their field.
     """
     text = text_of(data)
-    if _is_deep(text):
+    if is_deep(text):
         raise NotJson(f"is nested deeper than {MAX_LEVELS} levels")
     try:
         return _decoder.decode(text)
@@ -45,7 +45,8 @@ def text_of(data: bytes | str) -> str:
         raise NotJson(f"is not {encoding.upper().removesuffix('-SIG')} at byte {error.start}") from error
 
 
-def _is_deep(text: str) -> bool:
+def is_deep(text: str) -> bool:
+    """Whether a JSON text goes deeper than is read, found without reading it."""
     if text.count("[") + text.count("{") <= MAX_LEVELS:
         return False
     depth = 0

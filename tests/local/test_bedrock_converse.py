@@ -1,6 +1,9 @@
 """Converse, embeddings and Retrieve of the emulator, by the clients an application would use."""
 
 import json
+import os
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -11,6 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import bulwark.local.bedrock
+from bulwark.local.bedrock.conversation import Conversation
+from bulwark.local.bedrock.openai_compatible import complete, model_url
 
 LITE = "amazon.nova-lite-v1:0"
 SOURCE = "Refunds are paid within 30 days. Damaged items are returned for free. The shop opens at nine."
@@ -300,11 +305,16 @@ def openai_server(monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             told["got"].append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            body = json.dumps(told["body"]).encode()
+            body = told["body"] if isinstance(told["body"], bytes) else json.dumps(told["body"]).encode()
             self.send_response(told["status"])
             self.send_header("Content-Length", str(len(body)))
+            for name, value in told.get("headers", {}).items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            for start in range(0, len(body), told.get("piece", len(body)) or 1):
+                with suppress(OSError):
+                    self.wfile.write(body[start : start + told.get("piece", len(body))])
+                time.sleep(told.get("pause", 0))
 
         def log_message(self, *_):
             pass
@@ -358,6 +368,99 @@ def test_the_other_servers_errors_are_told_as_bedrocks(emulate, ask, openai_serv
     openai_server["status"] = status
 
     assert error_of(ask)[0] == code
+
+
+def completion(content: object = "Forty-two.", **more: object) -> dict:
+    return {"choices": [{"message": {"content": content}, "finish_reason": "stop"}], **more}
+
+
+@pytest.mark.parametrize("wrong", [None, -1, "11", True, 1.5, [], {}, 10**30])
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_a_usage_that_is_no_count_is_counted_here(emulate, ask, openai_server, name, wrong):
+    emulate()
+    openai_server["body"] = completion(usage={"prompt_tokens": 7, "completion_tokens": 7} | {name: wrong})
+
+    usage = ask()["usage"]
+
+    ours = "inputTokens" if name == "prompt_tokens" else "outputTokens"
+    assert 0 < usage[ours] < 1_000 and usage["totalTokens"] == usage[ours] + 7
+
+
+@pytest.mark.parametrize("usage", [None, [], "none", 7, True])
+def test_a_usage_that_is_none_is_counted_here(emulate, ask, openai_server, usage):
+    emulate()
+    openai_server["body"] = completion(usage=usage)
+
+    assert ask()["usage"]["outputTokens"] == 3
+
+
+def test_an_answer_in_parts_is_put_together(emulate, ask, openai_server):
+    emulate()
+    openai_server["body"] = completion([{"type": "text", "text": "Forty"}, {"type": "text", "text": "-two."}])
+
+    assert answer_of(ask()) == "Forty-two."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        completion(7),
+        completion({"text": "no"}),
+        completion(["a", "b"]),
+        completion([{"type": "image_url"}]),
+        completion([{"text": 7}]),
+        {"choices": []},
+        {"choices": None},
+        {"choices": [None]},
+        {"choices": {"0": 1}},
+        {"choices": [{"message": None}]},
+        {"choices": [{"message": {"content": "x"}, "finish_reason": ["stop"]}]},
+        [],
+        [completion()],
+        7,
+        None,
+        b"",
+        b"<html>",
+        b'{"choices": [{"message": {"content": "cut o',
+        b'{"a": NaN}',
+        b"[" * 100_000,
+        b'{"choices":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+        b"\xff\xff",
+        b" " * 10_000_001,
+    ],
+)
+def test_what_is_no_answer_is_a_failed_attempt(emulate, ask, openai_server, body):
+    emulate()
+    openai_server["body"] = body
+
+    assert error_of(ask)[0] == "ModelErrorException"
+
+
+def test_a_conversation_is_sent_to_nobody_else(emulate, ask, openai_server):
+    emulate()
+    openai_server |= {"status": 307, "headers": {"Location": f"{os.environ['BULWARK_MODEL_URL']}/elsewhere"}}
+
+    assert error_of(ask)[0] == "ModelErrorException"
+    assert {path for path, _ in openai_server["got"]} == {"/v1/chat/completions"}
+
+
+def test_a_drip_of_bytes_ends_with_the_deadline(emulate, ask, openai_server, monkeypatch):
+    emulate()
+    monkeypatch.setattr("bulwark.local.bedrock.openai_compatible.TIMEOUT_SECONDS", 0.3)
+    openai_server |= {"body": b" " * 40, "piece": 1, "pause": 0.1}
+    started = time.monotonic()
+
+    assert error_of(ask)[0] == "ModelTimeoutException"
+    assert time.monotonic() - started < 2.5
+
+
+def test_a_server_of_this_machine_is_not_asked_by_a_proxy(openai_server, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    openai_server["body"] = completion()
+    asked = Conversation.parse({"messages": [{"role": "user", "content": [{"text": "What is it?"}]}]})
+
+    assert complete(model_url(), LITE, asked)[0] == "Forty-two."
 
 
 def test_a_scenario_that_makes_no_sense_is_refused_by_name():

@@ -137,17 +137,25 @@ def _parse(value: Mapping[str, Any], now: float) -> Fault:
     _check(isinstance(value, Mapping), f"a fault is an object, not {value!r}")
     unknown = sorted(set(value) - _FIELDS)
     _check(not unknown, f"fault: unknown {', '.join(unknown)}; known are {', '.join(sorted(_FIELDS))}")
-    operation, kind = value.get("operation", "converse"), value.get("kind")
-    _check(operation in KINDS, f"fault: operation is one of {', '.join(KINDS)}, not {operation!r}")
+    operation, kind = str(value.get("operation", "converse")), str(value.get("kind"))
+    _check(
+        isinstance(operation, str) and operation in KINDS,
+        f"fault: operation is one of {', '.join(KINDS)}, not {operation!r}",
+    )
     kinds = KINDS[operation]
-    _check(kind in kinds, f"fault: kind of {operation} is one of {', '.join(sorted(kinds))}, not {kind!r}")
+    _check(
+        isinstance(kind, str) and kind in kinds,
+        f"fault: kind of {operation} is one of {', '.join(sorted(kinds))}, not {kind!r}",
+    )
     for name, least in (("probability", 0), ("count", 0), ("latency_ms", 0), ("factor", 1)):
         number = value.get(name, least)
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         _check(is_number and number >= least, f"fault: {name} is a number of at least {least}, not {number!r}")
     schedule = value.get("schedule", {"on_seconds": 1})
     _check(
-        isinstance(schedule, Mapping) and schedule.get("on_seconds", 0) > 0,
+        isinstance(schedule, Mapping)
+        and all(isinstance(each, int | float) for each in schedule.values())
+        and schedule.get("on_seconds", 0) > 0,
         'fault: schedule comes as {"on_seconds": n, "off_seconds": n, "after_seconds": n}',
     )
     _check(

@@ -4,9 +4,9 @@ Only the question and the answer of a line are read. A file may hold labels (Hal
 wrong); they are dropped here, so that nothing in the system can lean on them.
 """
 
-import json
 from pathlib import Path
 
+from bulwark.documents import Unreadable, read_lines
 from bulwark.local.bedrock.lexical import normalised
 
 _FIELDS = (("question", "answer"), ("query", "answer"), ("user_query", "chatgpt_response"))
@@ -17,11 +17,9 @@ class RecordedAnswers:
         self._answers: dict[str, str] = {}
         if path is None:
             return
-        with Path(path).open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    question, answer = _question_and_answer(json.loads(line), number)
-                    self._answers.setdefault(normalised(question), answer.strip())
+        for number, line in read_lines(Path(path)):
+            question, answer = _question_and_answer(line, Path(path), number)
+            self._answers.setdefault(normalised(question), answer.strip())
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -39,8 +37,8 @@ class RecordedAnswers:
         return None
 
 
-def _question_and_answer(line: dict, number: int) -> tuple[str, str]:
+def _question_and_answer(line: object, path: Path, number: int) -> tuple[str, str]:
     for question, answer in _FIELDS:
-        if isinstance(line.get(question), str) and isinstance(line.get(answer), str):
+        if isinstance(line, dict) and isinstance(line.get(question), str) and isinstance(line.get(answer), str):
             return line[question], line[answer]
-    raise ValueError(f"line {number}: no recorded answer: question, query or user_query, and its answer")
+    raise Unreadable(f"{path}, line {number}, is no recorded answer: question, query or user_query, and its answer.")

@@ -22,6 +22,7 @@ from bulwark.local.bedrock import embeddings, guardrail_filters, guardrail_store
 from bulwark.local.bedrock.emulator import Emulator
 from bulwark.local.bedrock.errors import BedrockError, invalid
 from bulwark.local.service_errors import service_error
+from bulwark.rules import NotJson, read_json
 
 _RUNTIME = "moto.bedrockruntime.responses:BedrockRuntimeResponse"
 _moto_call_action = BedrockResponse.call_action
@@ -94,9 +95,9 @@ def _answer(answer: Callable[[], Mapping[str, Any]]) -> tuple[str, dict[str, str
 
 def _body(response: BaseResponse) -> dict[str, Any]:
     try:
-        body = json.loads(response.body or "{}")
-    except ValueError as error:
-        raise invalid("The request body is not JSON.") from error
+        body = read_json(response.body or "{}")
+    except NotJson as error:
+        raise invalid(f"The request body {error}.") from error
     if not isinstance(body, dict):
         raise invalid("The request body is not a JSON object.")
     return body

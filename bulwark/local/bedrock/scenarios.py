@@ -1,6 +1,5 @@
 """A scenario: which models the emulator has, how fast and able they are, and what goes wrong with them."""
 
-import json
 import math
 import random
 import re
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bulwark.documents import read_document
 from bulwark.local.bedrock.errors import BedrockError, invalid
 
 DEFAULT_SCENARIO = Path(__file__).parent / "scenarios" / "default.json"
@@ -85,7 +85,7 @@ def load_scenario(source: str | Path | Mapping[str, Any] | None) -> Scenario:
     if source is None:
         source = DEFAULT_SCENARIO
     if isinstance(source, str | Path):
-        source = json.loads(Path(source).read_text(encoding="utf-8"))
+        source = read_document(Path(source))
     _refuse_unknown(
         "scenario",
         source,

@@ -21,8 +21,10 @@ from bulwark.local.events.input import as_text, target_input
 from bulwark.local.events.targets import TargetRefused, Targets
 from bulwark.local.moto_names import replace, require
 from bulwark.local.threads import Threads
+from bulwark.rules import NotJson, read_json, visible
 
 PUT_EVENTS_LIMIT = 1_048_576
+MOST_ENTRIES = 10
 _RETRIED_CODES = {"ThrottlingException", "TooManyRequestsException", "RequestThrottled", "ServiceUnavailable"}
 GiveUp = Callable[[str, str, int], None]
 """Told the code, the message and the number of attempts."""
@@ -51,7 +53,12 @@ class Delivery:
         size = sum(entry_size(entry) for entry in entries)
         if size > PUT_EVENTS_LIMIT:
             raise ValidationException("Total size of the entries in the request is over the limit.")
-        return self._put_events(backend, entries)
+        # What cannot be read to its end here could not be delivered, nor kept as undeliverable.
+        refused = [_malformed(entry) for entry in entries[:MOST_ENTRIES]]
+        if len(entries) > MOST_ENTRIES or not any(refused):
+            return self._put_events(backend, entries)
+        put = iter(self._put_events(backend, [each for each, why in zip(entries, refused, strict=True) if not why]))
+        return [why or next(put) for why in refused]
 
     def offer(self, rule: Rule, event: dict[str, Any]) -> None:
         """Deliver an event to a rule's targets if the rule is enabled and matches."""
@@ -110,15 +117,20 @@ class Delivery:
         self._threads.submit(self.deliver, target, text, event, give_up)
 
     def _deliver(self, rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
-        text = target_input(target, event, rule.arn, rule.name)
-        self.deliver(target, text, event, partial(self._give_up, rule, target, event))
+        give_up = partial(self._give_up, rule, target, event)
+        try:
+            text = target_input(target, event, rule.arn, rule.name)
+        except Exception as error:  # an event without an input is undeliverable, and not forgotten
+            give_up("INVALID_INPUT", f"{type(error).__name__}: the target's input could not be made", 1)
+            return
+        self.deliver(target, text, event, give_up)
 
     def _give_up(
         self, rule: Rule, target: dict[str, Any], event: dict[str, Any], code: str, message: str, attempts: int
     ) -> None:
         queue = (target.get("DeadLetterConfig") or {}).get("Arn")
         if queue is None:
-            print(f"EventBridge: rule {rule.name} gave up on {target['Arn']}: {code}: {message}")
+            print(visible(f"EventBridge: rule {rule.name} gave up on {target['Arn']}: {code}: {message}"))
             return
         attributes = {
             "RULE_ARN": rule.arn,
@@ -130,8 +142,17 @@ class Delivery:
         }
         try:
             self.targets.send(queue, as_text(event), attributes)
-        except (TargetRefused, ClientError) as error:
-            print(f"EventBridge: {queue} did not take an undeliverable event either: {error}")
+        except Exception as error:
+            print(visible(f"EventBridge: {queue} did not take an undeliverable event either: {error}"))
+
+
+def _malformed(entry: dict[str, Any]) -> dict[str, str] | None:
+    """The refusal of an entry whose detail cannot be read."""
+    try:
+        read_json(entry.get("Detail") or "{}")
+    except NotJson as error:
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": f"Detail is malformed: it {error}."}
+    return None
 
 
 def entry_size(entry: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from bulwark.local.functions.asynchronous import ASYNC_LIMIT, AsynchronousInvoca
 from bulwark.local.functions.host import FunctionHost, FunctionNotFound, HostStopped, RequestTooLarge, TooManyRequests
 from bulwark.local.moto_names import replace
 from bulwark.local.server import StartResponse, respond
+from bulwark.rules import NotJson, read_json
 
 _PATH = re.compile(r"/2015-03-31/functions/(.+)/invocations$")
 
@@ -52,9 +53,9 @@ class Invocations:
     ) -> Iterable[bytes]:
         self._host.function(name)
         try:
-            json.loads(payload)
-        except ValueError as error:
-            message = f"Could not parse request body into json: {error}"
+            read_json(payload)
+        except NotJson as error:
+            message = f"Could not parse request body into json: it {error}"
             return _refuse(start_response, "400 Bad Request", "InvalidRequestContentException", message)
         if kind == "DryRun":
             start_response("204 No Content", [])

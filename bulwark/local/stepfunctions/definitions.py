@@ -21,6 +21,7 @@ from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from bulwark.local.moto_names import replace
 from bulwark.local.stepfunctions import map_runs
 from bulwark.local.stepfunctions.jsonata import QueryError, compile_expression
+from bulwark.rules import NotJson, read_json
 
 _parsing = threading.Lock()
 _moto_parse: Any = None
@@ -37,9 +38,9 @@ class InvalidDefinition(AWSError):
 def validate(definition: str, machine_type: str = "STANDARD") -> None:
     """Refuse what AWS refuses when a machine is created or updated."""
     try:
-        machine = json.loads(definition)
-    except ValueError as error:
-        raise InvalidDefinition(f"INVALID_JSON_DESCRIPTION: {error}") from error
+        machine = read_json(definition)
+    except NotJson as error:
+        raise InvalidDefinition(f"INVALID_JSON_DESCRIPTION: it {error}") from error
     problems = [*_graph_problems(machine, ""), *_expression_problems(machine, "")]
     problems += map_runs.problems(machine)
     if machine_type == "EXPRESS":

@@ -38,6 +38,7 @@ from bulwark.local.stepfunctions import definitions, limits
 from bulwark.local.stepfunctions.execution_log import History
 from bulwark.local.stepfunctions.states import iso_time
 from bulwark.local.stepfunctions.waiting import Run, start
+from bulwark.rules import NotJson, read_json
 
 EXPRESS_SECONDS = 300
 _STOP_SECONDS = 2
@@ -257,16 +258,12 @@ def _timeout_seconds(machine: Revision) -> float | None:
     return min(seconds or EXPRESS_SECONDS, EXPRESS_SECONDS) if machine.sm_type == "EXPRESS" else seconds
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _check_input(text: str) -> None:
     limits.check_request("input", text)
     try:
-        json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
+        read_json(text)
+    except NotJson as error:
+        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: 'it {error}'") from error
 
 
 def _new_execution(backend: Any, machine: Revision, name: str | None, text: str) -> EmbeddedExecution:

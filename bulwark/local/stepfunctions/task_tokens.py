@@ -7,7 +7,6 @@ the gap when a second SendTaskSuccess raises TaskTimedOut and no loop over `_get
 
 import hashlib
 import hmac
-import json
 import secrets
 import threading
 from typing import Any
@@ -25,6 +24,7 @@ from bulwark.local.moto_names import replace
 from bulwark.local.stepfunctions import limits
 from bulwark.local.stepfunctions.loop import Signal
 from bulwark.local.stepfunctions.waiting import current_run, task_seconds_left
+from bulwark.rules import NotJson, read_json
 
 _key = secrets.token_bytes(32)
 _open: dict[str, CallbackEndpoint] = {}
@@ -89,9 +89,9 @@ def _await_answer(self: Any, timeout_seconds: int, callback_endpoint: CallbackEn
 def _send_task_success(self: Any) -> EmptyResult:
     output = self._get_param("output")
     try:
-        json.loads(output)
-    except ValueError as error:
-        raise InvalidOutput(f"Invalid Output: '{error}'") from error
+        read_json(output)
+    except NotJson as error:
+        raise InvalidOutput(f"Invalid Output: 'it {error}'") from error
     limits.check_request("output", output)
     token = self._get_param("taskToken")
     answer(token, CallbackOutcomeSuccess(callback_id=token, output=output))
