@@ -69,7 +69,7 @@ def replay_dlq(
         _show(told, dry_run, as_json)
     if in_flight:
         hint = f"Whoever received them has them for up to {HIDDEN_SECONDS} s; run it again then."
-        raise Problem(f"{in_flight} more messages were in flight when this began, and were not looked at.", hint)
+        raise Problem(f"Messages in flight when this began, and not looked at: {in_flight}.", hint)
     if not told and not as_json:
         render.say("The dead-letter queue is empty.")
     left = [one for one in told if not one["replayed"] and not one["dropped"]]

@@ -24,7 +24,7 @@ _FAULT = {"kind": "ungrounded", "model": "us.amazon.nova-lite-v1:0", "probabilit
 
 def policy() -> dict:
     """The shipped policy, in which a minute of an incident takes three seconds, and everything is released."""
-    document = json.loads((ROOT / "policies" / "runtime.json").read_text())
+    document = json.loads((ROOT / "policies" / "runtime.json").read_text(encoding="utf-8"))
     document["tenants"]["acme"] |= {"requests_per_minute": 100_000, "requests_in_flight": 10_000}
     use_case = document["use_cases"][USE_CASE]
     use_case.pop("knowledge_base", None)
@@ -44,7 +44,7 @@ class Traffic:
     """Requests at a steady pace until told to stop; each has to have an outcome in the end."""
 
     def __init__(self, target: Target) -> None:
-        asked = [json.loads(line) for line in OWN_QUESTIONS.read_text().splitlines()]
+        asked = [json.loads(line) for line in OWN_QUESTIONS.read_text(encoding="utf-8").splitlines()]
         ours = [one for one in asked if one["use_case"] == USE_CASE]
         self._details = [{name: one[name] for name in ("use_case", "query", "passages")} for one in ours]
         self._target, self._over = target, threading.Event()

@@ -41,7 +41,7 @@ def resources(root: Path = ROOT) -> dict[str, dict]:
     Loader.add_multi_constructor("!", lambda loader, _, node: getattr(loader, f"construct_{node.id}")(node))
     found: dict[str, dict] = {}
     for name in TEMPLATES:
-        found |= yaml.load((root / name).read_text(), Loader)["Resources"]  # noqa: S506 - a SafeLoader
+        found |= yaml.load((root / name).read_text(encoding="utf-8"), Loader)["Resources"]  # noqa: S506 - a SafeLoader
     return found
 
 

@@ -1,6 +1,5 @@
 """requests and request: what became of requests, and one's life state by state."""
 
-import json
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.lifecycle import Step, steps_of
 from bulwark.cli.records import plain, projection, read_records, scan_records
 from bulwark.cli.target import EndpointOption, JsonOption, StackOption, Target, reach
+from bulwark.rules import read_json
 
 _LOOKED_AT = 10_000
 # Everything of a review but its task token, which never leaves its table, and the words.
@@ -157,7 +157,7 @@ def _inference(target: Target, record: dict) -> list[Step]:
     admitted = int(datetime.fromisoformat(record["admitted_at"]).timestamp() * 1000)
     pages = target.client("logs").get_paginator("filter_log_events")
     lines = [
-        json.loads(event["message"])
+        read_json(event["message"])
         for page in pages.paginate(
             logGroupName=target.outputs["InferenceLogGroupName"],
             startTime=admitted - 60_000,

@@ -117,13 +117,8 @@ class Delivery:
         self._threads.submit(self.deliver, target, text, event, give_up)
 
     def _deliver(self, rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
-        give_up = partial(self._give_up, rule, target, event)
-        try:
-            text = target_input(target, event, rule.arn, rule.name)
-        except Exception as error:  # an event without an input is undeliverable, and not forgotten
-            give_up("INVALID_INPUT", f"{type(error).__name__}: the target's input could not be made", 1)
-            return
-        self.deliver(target, text, event, give_up)
+        text = target_input(target, event, rule.arn, rule.name)
+        self.deliver(target, text, event, partial(self._give_up, rule, target, event))
 
     def _give_up(
         self, rule: Rule, target: dict[str, Any], event: dict[str, Any], code: str, message: str, attempts: int
@@ -142,7 +137,7 @@ class Delivery:
         }
         try:
             self.targets.send(queue, as_text(event), attributes)
-        except Exception as error:
+        except (TargetRefused, ClientError) as error:
             print(visible(f"EventBridge: {queue} did not take an undeliverable event either: {error}"))
 
 

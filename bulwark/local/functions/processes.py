@@ -17,7 +17,7 @@ from typing import Protocol
 
 from bulwark.local.functions.specification import Function
 
-_ZYGOTE = (Path(__file__).parent / "zygote.py").read_text()
+_ZYGOTE = (Path(__file__).parent / "zygote.py").read_text(encoding="utf-8")
 # A template imports before its first worker is born.
 _BIRTH_SECONDS = 60
 
