@@ -14,8 +14,8 @@ from domain.incidents.signals import HOUR, SHAPES, Kind, Minute, Signal, reading
 
 DAYS, ENOUGH_DAYS = 7, 2  # a weekend lies between Friday and Monday, and a week between two weekends
 # What is expected at nine may come an hour earlier or later: twice a year the clock is changed.
-NEAR_HOURS = (-1, 0, 1)
-HOURS_KEPT = 24 * DAYS + 2
+NEAR_HOURS = 1
+HOURS_KEPT = 24 * DAYS + 2 * NEAR_HOURS
 # So many minutes and samples make a mean; of an hour that saw less, whatever makes a poor one.
 BUCKET_MINUTES, BUCKET_SAMPLES = 10, 100
 FEWEST_MINUTES, FEWEST_SAMPLES = 3, 20
@@ -33,7 +33,7 @@ def noted(rhythm: dict | None, signal: Signal, minute: Minute, at: int, state: d
         return rhythm
     hour = int(at // HOUR)
     if rhythm is None:
-        rhythm = {"hour": hour, "worst": _packed(_unknown(signal, HOURS_KEPT)), **_NOTHING}
+        rhythm = {"hour": hour, "worst": _packed(_unknown(signal, HOURS_KEPT)), "expected": None, **_NOTHING}
     elif rhythm["hour"] != hour:
         rhythm = _turned(_closed(rhythm, signal, state), signal, hour)
     if signal.kind is Kind.SHAPE:
@@ -50,7 +50,14 @@ def noted(rhythm: dict | None, signal: Signal, minute: Minute, at: int, state: d
 
 def expected(rhythm: dict | None, signal: Signal, at: int) -> float | None:
     """How bad a level or a rate was at about this time on two of the last days; None where it is known of fewer."""
-    worst = sorted(max(signal.direction * each for (each,) in near) for near in days_of(rhythm, signal, at))
+    if rhythm is None:
+        return None
+    hour = int(at // HOUR)
+    return rhythm["expected"] if rhythm["hour"] == hour else _expected(rhythm, signal, hour)
+
+
+def _expected(rhythm: dict, signal: Signal, hour: int) -> float | None:
+    worst = sorted(max(signal.direction * each for (each,) in near) for near in days_of(rhythm, signal, hour))
     return signal.direction * worst[-ENOUGH_DAYS] * _step(signal) if len(worst) >= ENOUGH_DAYS else None
 
 
@@ -59,16 +66,20 @@ def worse_of(signal: Signal, usual: float, repeated: float | None) -> float:
     return usual if repeated is None else signal.direction * max(signal.direction * usual, signal.direction * repeated)
 
 
-def days_of(rhythm: dict | None, signal: Signal, at: int) -> list[list[array]]:
+def days_of(rhythm: dict | None, signal: Signal, hour: int) -> list[list[array]]:
     """For each of the last days what is remembered of this hour and its neighbours, if anything is."""
     if rhythm is None:
         return []
-    now, last, worst, found = int(at // HOUR), rhythm["hour"], _unpacked(rhythm, signal), []
+    worst, width, last, found = _unpacked(rhythm, signal), _width(signal), rhythm["hour"], []
+    _, unknown = _stored(signal)
     for day in range(1, DAYS + 1):
-        hours = (now - 24 * day + each for each in NEAR_HOURS)
-        known = [worst[_place(each, signal)] for each in hours if last - HOURS_KEPT < each <= last]
-        if known := [each for each in known if each != _unknown(signal)]:
-            found.append(known)
+        near = []
+        for each in range(hour - 24 * day - NEAR_HOURS, hour - 24 * day + NEAR_HOURS + 1):
+            start = each % HOURS_KEPT * width
+            if last - HOURS_KEPT < each <= last and worst[start] != unknown:
+                near.append(worst[start : start + width])
+        if near:
+            found.append(near)
     return found
 
 
@@ -79,7 +90,9 @@ def _turned(rhythm: dict, signal: Signal, hour: int) -> dict:
     skipped = range(rhythm["hour"] + 1, hour + 1) if 0 < passed < HOURS_KEPT else range(HOURS_KEPT)
     for each in skipped:
         worst[_place(each, signal)] = _unknown(signal)
-    return {"hour": hour, "worst": _packed(worst), **_NOTHING}
+    turned = {"hour": hour, "worst": _packed(worst), "expected": None, **_NOTHING}
+    # The same all through the hour: nothing of this day has a part in it.
+    return turned if signal.kind is Kind.SHAPE else turned | {"expected": _expected(turned, signal, hour)}
 
 
 def _closed(rhythm: dict, signal: Signal, state: dict | None) -> dict:

@@ -6,7 +6,7 @@ from domain.incidents.baselines import accepted_in_time, is_warm
 from domain.incidents.evidence import GRACE, QUIET, DetectorSettings, capped, is_suspect, tracked
 from domain.incidents.rhythms import ENOUGH_DAYS, days_of
 from domain.incidents.shares import counts_of, shares_of
-from domain.incidents.signals import SHAPES, Minute, Signal
+from domain.incidents.signals import HOUR, SHAPES, Minute, Signal
 
 SHAPE_MEMORY_ROWS = 240
 SHAPE_PRIOR = 20.0
@@ -52,7 +52,8 @@ def watch_shape(
         bets = [(each + SHAPE_PRIOR * share) / total for each, share in zip(recent, usual, strict=True)]
         granted = samples * signal.smallest * (GRACE if in_grace else 1)
         days = sorted(
-            min(shape_nats(counts, bets, shares_of(each)) for each in day) for day in days_of(rhythm, signal, at)
+            min(shape_nats(counts, bets, shares_of(each)) for each in day)
+            for day in days_of(rhythm, signal, int(at // HOUR))
         )
         nats = min([shape_nats(counts, bets, usual), *days[ENOUGH_DAYS - 1 : ENOUGH_DAYS]])
         nats = capped(nats - granted, samples)
