@@ -203,7 +203,7 @@ def test_a_held_requests_life_shows_both_machines_and_no_token_and_no_word(held,
         TableName=cloud.outputs["ReviewsTable"], Key={"review_id": {"S": held["review_id"]}}
     )["Item"]
 
-    assert [step["state"] for step in life["inference"]][::7] == ["AdmitRequest", "StartHumanReview"]
+    assert [step["state"] for step in life["inference"]][::6] == ["AdmitRequest", "StartHumanReview"]
     assert [step["state"] for step in life["human_review"]] == ["ReceiveReview", "AwaitReviewer"]
     assert item["task_token"]["S"] not in everything
     assert (
