@@ -1,6 +1,5 @@
 """demo: starts the embedded AWS, sends real requests, has the held answers reviewed, and scores the result."""
 
-import tempfile
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -14,6 +13,7 @@ from bulwark.cli.embedded import running_cloud, wait_for_the_end
 from bulwark.cli.exits import Problem, command
 from bulwark.cli.questions import HALUEVAL, OWN_QUESTIONS, Question, read_questions, write_replay
 from bulwark.cli.target import Target, started
+from bulwark.local import owned
 from bulwark.rules import ROOT
 
 REQUESTS = 200
@@ -47,7 +47,7 @@ def demo(
 
     Starts the embedded AWS and sends it 200 recorded questions of real users; the emulated model replays the
     answers a real model gave. Then scripted reviewers sign in and decide on every held answer. No account, no
-    network, about a minute. With --stay some are left for you, at the reviewer's desk in your browser.
+    network, about a minute. With --stay some are left undecided for you, at the reviewer's desk in your browser.
 
     \b
     bulwark demo
@@ -66,8 +66,8 @@ def demo(
         raise Problem(f"{source} holds no recorded question with an answer and a label.")
     tell = (lambda *_: None) if as_json else render.say
     tell(f"[bold]Bulwark demo[/]  {_described(source, len(asked))}")
-    with tempfile.TemporaryDirectory() as folder:
-        replay = Path(folder, "replay.jsonl")
+    with owned.directory("demo") as folder:
+        replay = folder / "replay.jsonl"
         write_replay(asked, replay)
         with running_cloud(policy=ROOT / "policies" / "runtime.json", replay=replay, quiet=as_json) as cloud:
             figures = _run(cloud, asked, begun, tell, as_json, stay)
@@ -75,7 +75,7 @@ def demo(
                 render.print_json(figures)
             if stay:
                 tell("It runs on until Ctrl-C. In another terminal: bulwark requests, bulwark outputs")
-                wait_for_the_end()
+                wait_for_the_end(cloud, quiet=as_json)
     if figures["stuck"]:
         raise Problem(f"{len(figures['stuck'])} did not come to an end: {', '.join(figures['stuck'][:5])}")
 
@@ -92,12 +92,14 @@ def _run(cloud: Any, asked: list[Question], begun: float, tell: Callable, quiet:
             summary.explain(sent + spoilt)
         released, everything = wrong_shares(sent, labels)
         held = [one for one in sent + spoilt if one.kind == "HELD"]
-        decisions, open_still = _review(target, held, labels, tell, quiet, LEFT_OPEN if stay else 0)
+        keys = list(dict.fromkeys(one.record["request_key"] for one in held))
+        leave = min(LEFT_OPEN, len(keys) // 2) if stay else 0
+        decisions, open_still = _review(target, keys, leave, labels, tell, quiet)
         unanswered = [str(one.detail.get("request_id")) for one in sent + spoilt if one.kind == "UNANSWERED"]
-        due = _announcements_due(sent + spoilt, held, open_still)
+        due = _announcements_due(sent + spoilt, keys, open_still)
         _wait_for(lambda: len(announced), due)
         heard = announced.counts()
-    stuck = unanswered + open_still
+    stuck = unanswered + open_still[leave:]
     if len(announced) < due:
         stuck.append(f"{due - len(announced)} announcements")
     told = ", ".join(f"{count} {name.removeprefix('Inference').lower()}" for name, count in sorted(heard.items()))
@@ -108,9 +110,13 @@ def _run(cloud: Any, asked: list[Question], begun: float, tell: Callable, quiet:
     tell(f"\nDone in {time.monotonic() - begun:.0f} s.")
     if not stay:
         tell("Next: bulwark demo --stay, and in another terminal: bulwark requests")
+    elif open_still:
+        tell(f"{len(open_still)} held answers are left for you at {target.outputs['DeskUrl']}, signed in as")
+        tell(f"  reviewer, {target.outputs['ReviewerPassword']}")
     return {
         "summary": {name: value for name, value in summary.as_json(sent + spoilt).items() if name != "results"},
         "decisions": decisions,
+        "left_open": open_still,
         "announced": dict(heard),
         "wrong": {"released": released.as_dict(), "everything": everything.as_dict()},
         "stuck": stuck,
@@ -160,14 +166,13 @@ def _bad_requests(first: dict) -> list[dict]:
 
 
 def _review(
-    target: Target, held: list, labels: dict[str, Question], tell: Callable, quiet: bool, left_open: int
+    target: Target, keys: list[str], leave: int, labels: dict[str, Question], tell: Callable, quiet: bool
 ) -> tuple[dict[str, int], list[str]]:
-    """Have the held answers decided and their requests ended; gives the decisions, and who has no end."""
+    """Have all but some held answers decided and their requests ended; gives the decisions, and who has no end."""
     from bulwark.cli.records import read_records
     from bulwark.cli.reviews import list_reviews, show_queue
     from bulwark.cli.scripted_reviewer import ScriptedReviewers
 
-    keys = list(dict.fromkeys(one.record["request_key"] for one in held))
     if not keys:
         tell("\nNothing was held for a person.")
         return {}, []
@@ -176,17 +181,17 @@ def _review(
     if not quiet:
         show_queue(people[0], QUEUE_SHOWN)
         tell(f"The reviewer's desk is at {target.outputs['DeskUrl']}")
-    wanted = {key: key.partition("#")[2] for key in keys[: max(0, len(keys) - left_open)]}
-    tell(f"\nTwo scripted reviewers and a lead sign in and decide on {len(wanted)} held answers through the HTTP API")
+    due = len(keys) - leave
+    tell(f"\nTwo scripted reviewers and a lead sign in and decide on {due} held answers through the HTTP API")
     reviewers = ScriptedReviewers(people, target.sign_in("Lead"), labels)
-    with render.Progress("Reviewing", len(wanted), quiet) as progress:
-        reviewers.work_off(wanted.values(), PATIENCE, progress.count)
+    with render.Progress("Reviewing", due, quiet) as progress:
+        reviewers.work_off([key.partition("#")[2] for key in keys], PATIENCE, progress.count, leave)
 
     def ended() -> int:
-        return sum(record["status"] != "HELD" for record in read_records(target, wanted).values())
+        return sum(record["status"] != "HELD" for record in read_records(target, keys).values())
 
-    _wait_for(ended, len(wanted))
-    records = read_records(target, wanted)
+    _wait_for(ended, due)
+    records = read_records(target, keys)
     outcomes = [record["status"] for record in records.values()]
     told = ", ".join(f"{count} {name.lower()}" for name, count in sorted(reviewers.decisions.items()))
     tell(f"Decided: {told}; {outcomes.count('COMPLETED')} completed, {outcomes.count('REFUSED')} refused")
@@ -195,10 +200,10 @@ def _review(
     return dict(reviewers.decisions), [key for key, record in records.items() if record["status"] == "HELD"]
 
 
-def _announcements_due(everything: list, held: list, open_still: list[str]) -> int:
+def _announcements_due(everything: list, held: list[str], open_still: list[str]) -> int:
     """One for each record's outcome, and a second one for each held answer's end."""
     records = {one.record["request_key"] for one in everything if "request_key" in one.record}
-    return len(records) + len({one.record["request_key"] for one in held}) - len(open_still)
+    return len(records) + len(held) - len(open_still)
 
 
 def _wait_for(count: Callable[[], int], due: int) -> None:

@@ -90,4 +90,6 @@ def _told(error: Exception) -> Problem | None:
         return Problem(str(error), hint, Exit.UNREACHABLE)
     if isinstance(error, exceptions.HTTPClientError):
         return Problem(str(error), "Is it running? 'bulwark up' starts the embedded AWS.", Exit.UNREACHABLE)
+    if isinstance(error, exceptions.BotoCoreError) and not isinstance(error, exceptions.ParamValidationError):
+        return Problem(str(error), "Your AWS configuration, or a variable named AWS_..., says so.", Exit.UNREACHABLE)
     return None

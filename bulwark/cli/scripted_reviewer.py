@@ -26,11 +26,14 @@ class ScriptedReviewers:
         self._people = [*((reviewer, {}) for reviewer in reviewers), (lead, {"tier": "lead"})]
         self._lock = threading.Lock()
         self._last_news = 0.0
+        self._in_hand, self._leave = 0, 0
 
-    def work_off(self, waiting: Collection[str], patience: float, on_end: Callable[[str], None]) -> None:
-        """Decide until these requests' reviews have ended, or nothing has come for `patience` seconds."""
+    def work_off(
+        self, waiting: Collection[str], patience: float, on_end: Callable[[str], None], leave: int = 0
+    ) -> None:
+        """Decide until all but `leave` of these requests' reviews have ended, or none comes for `patience` seconds."""
         left = set(waiting)
-        self._last_news = time.monotonic()
+        self._leave, self._last_news = leave, time.monotonic()
         hands = [threading.Thread(target=self._work, args=(*one, left, patience, on_end)) for one in self._people]
         for hand in hands:
             hand.start()
@@ -40,20 +43,36 @@ class ScriptedReviewers:
     def _work(
         self, api: Api, wanted: dict[str, str], left: set[str], patience: float, on_end: Callable[[str], None]
     ) -> None:
-        while left and time.monotonic() - self._last_news < patience:
-            claimed = api.expect("POST", "/reviews/claim", wanted)["review"]
-            if claimed is None:
+        while len(left) > self._leave and time.monotonic() - self._last_news < patience:
+            if not self._take_up(api, wanted, left, on_end):
                 time.sleep(0.2)
-                continue
-            decision, answer = self._decide(api, claimed["review_id"])
+
+    def _take_up(self, api: Api, wanted: dict[str, str], left: set[str], on_end: Callable[[str], None]) -> bool:
+        """Decide on what is most urgent; False where there is nothing, or as much in hand as is not to be left."""
+        with self._lock:
+            if len(left) - self._in_hand <= self._leave:
+                return False
+            self._in_hand += 1
+        try:
+            claimed = api.expect("POST", "/reviews/claim", wanted)["review"]
+            if claimed is not None:
+                self._note(claimed, *self._decide(api, claimed["review_id"]), left, on_end)
+        finally:
             with self._lock:
-                self._last_news = time.monotonic()
-                if decision is None:
-                    self.problems.append(f"{claimed['review_id']}: {answer.get('error', answer)}")
-                elif answer["next"] == "done" and claimed["request_id"] in left:
-                    left.remove(claimed["request_id"])
-                    self.decisions[decision] += 1
-                    on_end(decision)
+                self._in_hand -= 1
+        return claimed is not None
+
+    def _note(
+        self, claimed: dict, decision: str | None, answer: dict, left: set[str], on_end: Callable[[str], None]
+    ) -> None:
+        with self._lock:
+            self._last_news = time.monotonic()
+            if decision is None:
+                self.problems.append(f"{claimed['review_id']}: {answer.get('error', answer)}")
+            elif answer["next"] == "done" and claimed["request_id"] in left:
+                left.remove(claimed["request_id"])
+                self.decisions[decision] += 1
+                on_end(decision)
 
     def _decide(self, api: Api, review_id: str) -> tuple[str | None, dict]:
         path = f"/reviews/{quote(review_id, safe='')}"

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -15,9 +18,11 @@ from moto.appconfig.models import appconfig_backends
 from sealed_words import key_of
 from typer.testing import CliRunner, Result
 
-from bulwark.cli import app
+from bulwark.cli import app, demo, demo_incident, instances
 from bulwark.cli.announcements import listening
 from bulwark.cli.dead_letters import _tell_gap
+from bulwark.cli.embedded import running_cloud
+from bulwark.cli.exits import Problem
 from bulwark.cli.questions import OWN_QUESTIONS, read_details, read_question
 from bulwark.cli.scoring import Share
 from bulwark.cli.target import ROOT, Target, embedded
@@ -559,11 +564,12 @@ def test_up_says_where_it_is_and_ends_cleanly_by_sigterm():
 
 def test_the_demo_ends_by_itself_with_every_request_at_its_end():
     command = [*BULWARK, "demo", "--requests", "12", "--questions", str(OWN_QUESTIONS), "--json"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=os.environ)
+    environment = os.environ | {"PYTHONWARNINGS": "default"}
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=environment)
 
-    assert ended.returncode == 0, ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, ""), "no library's warning is a person's to read"
     figures = json.loads(ended.stdout)
-    assert figures["stuck"] == []
+    assert figures["stuck"] == figures["left_open"] == []
     assert figures["wrong"]["everything"]["of"] == 12
     assert set(figures["summary"]["reasons"]["REFUSED"]) == {
         "GUARDRAIL_BLOCKED",
@@ -572,6 +578,56 @@ def test_the_demo_ends_by_itself_with_every_request_at_its_end():
         "REQUEST_ID_CONFLICT",
     }
     assert figures["summary"]["reasons"]["FAILED"] == {"MODEL_UNAVAILABLE": 1}
+
+
+def test_a_demo_that_stays_leaves_held_answers_to_whoever_opens_the_desk():
+    command = [*BULWARK, "demo", "--stay", "--requests", "16", "--questions", str(OWN_QUESTIONS)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    said = ""
+    while "It runs on until Ctrl-C" not in said:
+        said += (line := process.stdout.readline())
+        assert line, said
+    endpoint = re.search(r"Up after .* at (http://\S+)", said)[1]
+    waiting = CliRunner().invoke(app, ["requests", "--status", "HELD", "--json", "--endpoint", endpoint])
+    process.send_signal(signal.SIGINT)
+    ending, warned = process.communicate(timeout=60)
+
+    left = len(json.loads(waiting.stdout))
+    assert left >= 3 and f"{left} held answers are left for you at http://127.0.0.1:" in said
+    assert f"Forgotten with it: {left} held for a reviewer" in ending
+    assert (process.returncode, warned) == (0, "")
+
+
+@pytest.mark.parametrize("play", [[], ["incident"], ["--stay"]])
+def test_a_demo_does_not_open_itself_to_containers(monkeypatch, play):
+    asked = []
+
+    def running_cloud(**options: object) -> None:
+        asked.append(options)
+        raise Problem("enough was seen")
+
+    for module in (demo, demo_incident):
+        monkeypatch.setattr(module, "running_cloud", running_cloud)
+
+    assert "enough was seen" in CliRunner().invoke(app, ["demo", *play]).stderr
+    assert [options for options in asked if options.get("containers")] == [] and len(asked) == 1
+
+
+@pytest.mark.parametrize("containers", [False, True])
+def test_a_cloud_is_open_to_containers_only_if_it_is_to_be(monkeypatch, tmp_path, containers):
+    opened = []
+    fake = SimpleNamespace(endpoint="http://127.0.0.1:1", api_url="", container_endpoint=None)
+    fake.open_to_containers = opened.append
+    monkeypatch.setattr("bulwark.local.cloud.start", lambda **_: nullcontext(fake))
+    monkeypatch.setattr("bulwark.local.translation.begin", lambda: None)
+    monkeypatch.setattr(instances, "SAM_FILES", tmp_path / "sam")
+    monkeypatch.setattr(instances, "RUNNING", tmp_path / "running")
+
+    with running_cloud(containers=containers, container_address="127.0.0.1", quiet=True):
+        assert len(list((tmp_path / "running").iterdir())) == 1
+
+    assert opened == ["127.0.0.1"] * containers and not (tmp_path / "sam").exists()
+    assert list((tmp_path / "running").iterdir()) == []
 
 
 # --- questions and their score -----------------------------------------------------------------------

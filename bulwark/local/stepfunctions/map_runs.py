@@ -3,7 +3,7 @@
 Here a child belongs to its parent's run, so that it waits, times out and is stopped with it, and has variables of its
 own alone; its history is not kept. A tolerance other than of all failures is refused, since moto would tolerate them in
 silence: a machine has to find by itself which of its items gave no result. moto has closed the gap when
-DistributedIterationComponent makes no EventManager of its own, and tolerated_failure.py no longer warns.
+DistributedIterationComponent makes no EventManager of its own, and preprocessor.py no longer warns of tolerance.
 """
 
 import logging
@@ -95,4 +95,6 @@ def install() -> None:
     replace(f"{_backend}.describe_map_run", _describe_map_run)
     replace(f"{component}:EventManager", ChildHistory)
     replace(f"{component}:DistributedIterationComponent._eval_body", eval_body)
-    logging.getLogger(f"{_state_map}.tolerated_failure").setLevel(logging.ERROR)
+    # They warn, of each definition, of what is refused here.
+    for name in (f"{_state_map}.tolerated_failure", "moto.stepfunctions.parser.asl.parse.preprocessor"):
+        logging.getLogger(name).setLevel(logging.ERROR)
