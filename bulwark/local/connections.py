@@ -56,6 +56,12 @@ class _Reader(makefile.StreamReader):
     def waiting(self) -> bytes:
         return self._read_buf[self._read_pos :]
 
+    def peek(self, size: int = 0) -> bytes:
+        """A piece of what is there: for each line of a head, the body behind it would be copied."""
+        if not self.size:
+            return super().peek(size)
+        return self._read_buf[self._read_pos : self._read_pos + self.buffer_size]
+
     def add(self, piece: bytes) -> None:
         self._read_buf, self._read_pos = self.waiting + piece, 0
 
