@@ -277,7 +277,7 @@ def _erase(target: Target, event: dict) -> str:
     except FunctionFailed as failed:
         raise NotReplayed(f"RequestErasure failed: {failed.kind}") from failed
     if not said["erasure_id"]:
-        raise NotReplayed(f"refused: {said['refused']}")
+        raise CanOnlyFail(f"refused: {said['refused']}")
     return f"on its way as {said['erasure_id']}"
 
 

@@ -11,6 +11,7 @@ from adapters.governance import asking, audit_notes, erasures_table
 from adapters.governance.erasers.cases import place_of
 from adapters.schemas import SchemaViolated
 from adapters.sealing import SubjectKey
+from domain.requests import RequestRefused, check_text
 
 logger = Logger()
 
@@ -21,8 +22,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
     detail = _asked(event)
     try:
         schemas.check_event("ErasureRequested", detail)
+        check_text(detail)
         tenant = None if "reapply" in event else _tenant(event, context)
-    except (SchemaViolated, LookupError) as refusal:
+    except (SchemaViolated, RequestRefused, LookupError) as refusal:
         # The message names a field, and no value: the event holds a person's name.
         logger.error("erasure refused", event_id=event.get("id"), reason=str(refusal))
         return {"erasure_id": None, "refused": str(refusal)}

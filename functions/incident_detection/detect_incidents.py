@@ -38,11 +38,24 @@ def handler(event: dict, context: LambdaContext) -> dict:
     """
     rules = policy.current()
     audit_notes.policy_in_force(rules.version, rules.digest, now())
-    report = event.get("report")
+    report = _read(event.get("report"))
     names = [_scope(report, rules)] if report else [*sorted(rules.use_cases), SYSTEM]
     started, failed = _watch_each(names, rules, report, context)
     logger.info("incidents looked for", use_cases=len(names), mitigations=started, failed=failed)
     return {"mitigations": started}
+
+
+def _read(report: object) -> dict | None:
+    """A report whose parts are what they should be; one that makes no sense is shown to an operator as just that."""
+    if not report:
+        return None
+    said = report if isinstance(report, dict) else {}
+    use_case, words, severity = said.get("use_case"), said.get("words"), said.get("severity")
+    return {
+        "use_case": use_case if use_case is None or isinstance(use_case, str) else "of another type than text",
+        "words": words if isinstance(words, str) else "a report came without words",
+        "severity": severity if severity in (1, 2) and not isinstance(severity, bool) else 3,
+    }
 
 
 def _watch_each(names: list[str], rules: Policy, report: dict | None, context: LambdaContext) -> tuple[list[dict], int]:
@@ -65,11 +78,11 @@ def _watch_each(names: list[str], rules: Policy, report: dict | None, context: L
 
 def _scope(report: dict, rules: Policy) -> str:
     """What a report is about; words on an unknown use case degrade none, and are shown to an operator all the same."""
-    named = report.get("use_case")
+    named = report["use_case"]
     if named in rules.use_cases:
         return named
     if named:
-        report["words"] = f"there is no use case {str(named)[:64]!r}; {report.get('words', '')}"
+        report["words"] = f"there is no use case {named[:64]!r}; {report['words']}"
     return SYSTEM
 
 
@@ -87,8 +100,8 @@ def _watch(use_case: str, rules: Policy, report: dict | None) -> list[dict]:
     settings = IncidentSettings.from_json(rules.incidents["correlation"])
     known, changes = incidents.review(watch.incidents, findings, use_case, int(moment), settings, in_hand)
     if report:
-        words = cleaned(str(report.get("words", "")))[:MOST_WORDS]
-        known, more = incidents.report(known, words, use_case, int(moment), int(report.get("severity", 3)))
+        words = cleaned(report["words"])[:MOST_WORDS]
+        known, more = incidents.report(known, words, use_case, int(moment), report["severity"])
         changes += more
     watch.incidents = known
     started = _take_up(known, cases, changes, rules, moment)

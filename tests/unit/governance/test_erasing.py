@@ -70,6 +70,9 @@ def test_an_application_erases_its_own_tenant_s_people_and_says_no_other(ask):
         ("acme.app", ACCOUNT, {"subject_id": None}),
         ("acme.app", ACCOUNT, {"reason": "because ana said so"}),
         ("acme.app", ACCOUNT, {"requested_by": ""}),
+        ("acme.app", ACCOUNT, {"subject_id": "ana\x1b[31m"}),
+        ("acme.app", ACCOUNT, {"subject_id": "ana\ud83d"}),
+        ("acme.app", ACCOUNT, {"requested_by": "ana\x07"}),
     ],
 )
 def test_what_may_not_be_asked_is_refused_without_a_name(ask, started, source, account, detail, capsys):

@@ -67,6 +67,27 @@ def test_what_no_use_case_is_to_blame_for_degrades_none(look, report, words):
     assert look(report) == [], "the same again is no second incident"
 
 
+@pytest.mark.parametrize(
+    "report",
+    [
+        "rude",
+        ["rude"],
+        7,
+        {"use_case": ["product_support"], "words": "rude"},
+        {"use_case": {"name": "product_support"}, "words": "rude"},
+        {"use_case": "system", "words": ["rude"]},
+        {"use_case": "system", "words": "rude", "severity": "worst"},
+        {"use_case": "system", "words": "rude", "severity": True},
+        {"use_case": "system", "words": "\x1b]0;rude\x07\u202e", "severity": 10**30},
+    ],
+)
+def test_a_report_that_makes_no_sense_is_shown_and_not_lost(look, report):
+    [told] = look(report)
+
+    assert (told["use_case"], told["change"]) == ("system", "OPENED")
+    assert told["explanation"].isprintable()
+
+
 def test_a_system_incident_ends_by_itself(look, clock, context, rules):
     look({"words": "bulwark-DeadLetters"})
     [incident] = incidents_table.find_watch("system").incidents
