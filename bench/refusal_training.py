@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
 from bench.confidence import DATA, solve
 from domain.inference import refusals
-from domain.inference.refusals import SCALE, THRESHOLD, UNKNOWN, Weights, clauses_of, features_of, packed, refusal_score, said, signs_of
+from domain.inference.refusals import BENEFIT, SCALE, THRESHOLD, UNKNOWN, Weights, clauses_of, features_of, packed, refusal_score, said, signs_of
 
 WRITTEN = sorted((ROOT / "bench/refusals").glob("*.jsonl"))
 TO = Path(refusals.__file__).with_name("refusal_weights.txt")
@@ -47,6 +47,8 @@ CLASS = {
     "answer": SAYS,
     "quoted": SAYS,
 }
+# And of the clauses after a line's first.
+FOLLOWS = CLASS | {"refusal": COURTEOUS, "limit": COURTEOUS, "turn": SAYS}
 EXPANSIONS = 18
 ANSWERS_A_LANGUAGE = 1500
 ROUNDS, RATE, RIDGE = 10, 0.3, 0.001
@@ -109,7 +111,7 @@ def learn(lines: list[Line], chance: random.Random) -> Weights:
     draft = Weights(clauses, ())
     rows = [(signs_of(text, draft), refuses) for text, refuses in combined(written, chance)]
     rows += [(signs_of(text, draft), False) for text in ordinary]
-    return Weights(clauses, fit(rows))
+    return Weights(clauses, fit([(signs, refuses) for signs, refuses in rows if signs[1] > -BENEFIT]))
 
 
 def by_language(lines: list[Line]) -> Written:
@@ -159,18 +161,16 @@ def clause_samples(
         if line.kind == "topic":
             continue
         kinds = written[line.language]
-        texts = sorted({expanded(line.text, kinds, chance) for _ in range(EXPANSIONS)})
-        for text in texts:
-            for place, stems in enumerate(clauses_of(text)):
-                kind = CLASS[line.kind]
-                if kind == REFUSES and place:
-                    kind = COURTEOUS
-                if kind == TURNS and place:
-                    kind = SAYS
+        for text, opened in sorted({opened_by(expanded(line.text, kinds, chance), line, kinds, chance) for _ in range(EXPANSIONS)}):
+            clauses = clauses_of(text)
+            if line.kind == "opening" and text[-1] not in ",:":
+                clauses = clauses[:-1]  # which a refusal's first clause goes on with
+            for place, stems in enumerate(clauses):
+                kind = CLASS[line.kind] if place == opened else COURTEOUS if place < opened else FOLLOWS[line.kind]
                 if line.kind in ("reason", "turn", "refusal", "limit") and not place and chance.random() < 0.5:
                     stems = ["^,", *stems[1:]]
                 samples.append((stems, kind))
-                for _ in range(chance.random() < 0.4 if kind == SAYS else 2):
+                for _ in range(0 if line.kind == "opening" else chance.random() < 0.4 if kind == SAYS else 2):
                     # Whatever it is about, and however long that takes to say.
                     tail = chance.choice(matters[line.language])[1 : 1 + chance.randint(1, 12)]
                     samples.append(([*stems[:-1], *tail, stems[-1]], kind))
@@ -179,6 +179,14 @@ def clause_samples(
                     tail = [chance.choice(words) if chance.random() < 0.4 else UNKNOWN for _ in range(12)]
                     samples.append(([stems[0], *tail, *stems[1:-1], stems[-1]], kind))
     return samples
+
+
+def opened_by(text: str, line: Line, kinds: dict[str, list[Line]], chance: random.Random) -> tuple[str, int]:
+    """The text, now and then after an opening, and which of its clauses is its own first."""
+    if line.kind not in ("refusal", "limit") or chance.random() < 0.5:
+        return text, 0
+    opening = expanded(chance.choice(kinds["opening"]).text, kinds, chance)
+    return f"{opening} {text}", len(clauses_of(opening)) - (opening[-1] not in ",:")
 
 
 def ordinary_answers() -> list[str]:
@@ -241,7 +249,7 @@ def refusing(say: Callable[[str], str], chance: random.Random) -> str:
 
 def about(text: str, say: Callable[[str], str], chance: random.Random) -> str:
     """The text, going on with some words of another matter now and then."""
-    if chance.random() < 0.7:
+    if chance.random() < 0.75:
         return text
     end = text[-1] if text[-1] in ".?" else ""
     return " ".join([text.rstrip(".?"), *re.findall(r"[^\W\d_]+", say("answer"))[: chance.randint(2, 8)]]) + end
@@ -256,9 +264,9 @@ def answering(say: Callable[[str], str], chance: random.Random) -> str:
             core = f"{say('opening')} {core}"
         core += chance.choice((", ", ". "))
         return joined([f"{core}{say('turn')} {told[0]}", *told[1:], say("answer")], chance)
-    if draw < 0.29:
+    if draw < 0.31:
         return joined([f"{say('limit')}.", *told, say("answer"), say("answer")], chance)
-    if draw < 0.36:
+    if draw < 0.37:
         return joined([say("quoted"), *told[1:]], chance)
     if draw < 0.46:
         return joined([f"{say('opening')} {told[0]}", *told[1:]], chance)

@@ -66,6 +66,8 @@ STEM = 6  # letters that tell a word from others, whatever its ending
 # How a clause begins and ends tells what it does, however long it says of what.
 HEAD, TAIL = 8, 3
 MOST = 8.0
+# What a clause that may refuse or not is given, since what follows it tells.
+BENEFIT = 1.5
 UNKNOWN = "*"
 
 _QUOTES = str.maketrans(
@@ -96,7 +98,9 @@ def is_refusal(text: str, languages: Collection[str] = LANGUAGES) -> bool:
 
 def refusal_score(text: str, weights: Weights = WEIGHTS) -> float:
     """How likely it is, in 0..1, that the text declines instead of answering."""
-    logit = sum(map(float.__mul__, weights.answers, signs_of(text, weights)))
+    signs = signs_of(text, weights)
+    # No answer refuses more than its plainest clause does.
+    logit = min(sum(map(float.__mul__, weights.answers, signs)), signs[1] + BENEFIT)
     return 1 / (1 + exp(-max(-30.0, min(30.0, logit))))
 
 
