@@ -51,9 +51,9 @@ CLASS = {
 FOLLOWS = CLASS | {"refusal": COURTEOUS, "limit": COURTEOUS, "turn": SAYS}
 EXPANSIONS = 18
 ANSWERS_A_LANGUAGE = 1500
-ROUNDS, RATE, RIDGE = 10, 0.3, 0.001
+ROUNDS, AVERAGED, RATE, RIDGE = 12, 8, 0.3, 0.0005
 UNKNOWN_SHARE = 0.08
-MOST_FEATURES, MOST = 4200, 4.5
+MOST_FEATURES, MOST = 3900, 4.5
 ORDINARY, ORDINARY_CLAUSES = 1200, 3
 HELD_OUT = ROOT / "bench/answers/halueval_labels.jsonl"
 _INABILITY = re.compile(
@@ -186,6 +186,8 @@ def opened_by(text: str, line: Line, kinds: dict[str, list[Line]], chance: rando
     if line.kind not in ("refusal", "limit") or chance.random() < 0.5:
         return text, 0
     opening = expanded(chance.choice(kinds["opening"]).text, kinds, chance)
+    if chance.random() < 0.3:
+        opening = opening.rstrip(",:")
     return f"{opening} {text}", len(clauses_of(opening)) - (opening[-1] not in ",:")
 
 
@@ -201,7 +203,8 @@ def learn_clauses(samples: list, known: frozenset[str], chance: random.Random) -
     names = dict.fromkeys((*known, UNKNOWN, "0"))
     weights: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     moved: dict[str, list[float]] = defaultdict(lambda: [1e-3, 1e-3, 1e-3])
-    for _ in range(ROUNDS):
+    means: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for turn in range(ROUNDS):
         chance.shuffle(samples)
         for stems, kind in samples:
             stems = [UNKNOWN if chance.random() < UNKNOWN_SHARE and i and i < len(stems) - 1 else each for i, each in enumerate(stems)]
@@ -216,9 +219,12 @@ def learn_clauses(samples: list, known: frozenset[str], chance: random.Random) -
                     slope = miss - RIDGE * weights[name][k]
                     moved[name][k] += slope * slope
                     weights[name][k] += RATE * slope / math.sqrt(moved[name][k])
-    ranked = sorted(weights, key=lambda name: (-max(map(abs, weights[name])), str(name)))
+        if turn >= ROUNDS - AVERAGED:
+            for name, three in weights.items():
+                means[name] = [mean + weight / AVERAGED for mean, weight in zip(means[name], three, strict=True)]
+    ranked = sorted(means, key=lambda name: (-max(map(abs, means[name])), str(name)))
     kept = {*ranked[:MOST_FEATURES], *names}
-    return {name: tuple(round(max(-MOST, min(MOST, w)) * SCALE) / SCALE for w in weights[name]) for name in sorted(kept, key=str)}
+    return {name: tuple(round(max(-MOST, min(MOST, w)) * SCALE) / SCALE for w in means[name]) for name in sorted(kept, key=str)}
 
 
 def combined(written: Written, chance: random.Random, count: int = ANSWERS_A_LANGUAGE) -> Iterator[tuple[str, bool]]:
