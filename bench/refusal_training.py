@@ -31,7 +31,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
 from bench.confidence import DATA, solve
 from domain.inference import refusals
-from domain.inference.refusals import BENEFIT, SCALE, THRESHOLD, UNKNOWN, Weights, clauses_of, features_of, packed, refusal_score, said, signs_of
+from domain.inference.refusals import (
+    BENEFIT,
+    SCALE,
+    THRESHOLD,
+    UNKNOWN,
+    Weights,
+    clauses_of,
+    features_of,
+    packed,
+    refusal_score,
+    said,
+    signs_of,
+)
 
 WRITTEN = sorted((ROOT / "bench/refusals").glob("*.jsonl"))
 TO = Path(refusals.__file__).with_name("refusal_weights.txt")
@@ -55,9 +67,10 @@ ROUNDS, AVERAGED, RATE, RIDGE = 12, 8, 0.3, 0.0005
 UNKNOWN_SHARE = 0.08
 MOST_FEATURES, MOST = 3900, 4.5
 ORDINARY, ORDINARY_CLAUSES = 1200, 3
-HELD_OUT = ROOT / "bench/answers/halueval_labels.jsonl"
+OWN, HELD_OUT = ROOT / "bench/answers/own.jsonl", ROOT / "bench/answers/halueval_labels.jsonl"
 _INABILITY = re.compile(
-    r"\b(?:can ?not|can['\u2019]t|unable|sorry|apolog|language model|not (?:able|possible|have)|without|no information)\b", re.IGNORECASE
+    r"\b(?:can ?not|can['\u2019]t|unable|sorry|apolog|language model|not (?:able|possible|have)|without|no information)\b",
+    re.IGNORECASE,
 )
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 
@@ -77,7 +90,11 @@ def main() -> None:
     options.add_argument("--write", action="store_true", help=f"write {TO.relative_to(ROOT)}")
     options.add_argument("--folds", type=int, default=5)
     asked = options.parse_args()
-    lines = [Line(**renamed(json.loads(row))) for path in WRITTEN for row in path.read_text().splitlines()]
+    if not DATA.exists():
+        print("skipped: there is no ../shared/data/halueval/general.jsonl to learn from", file=sys.stderr)
+        print(json.dumps({"bench": "refusal_training", "skipped": True}))
+        return
+    lines = read_lines()
     left_out = try_folds(lines, asked.folds) if asked.folds else {}
     weights = learn(lines, random.Random(0))
     text = packed(weights, sorted({line.language for line in lines}))
@@ -97,8 +114,12 @@ def main() -> None:
     )
 
 
-def renamed(row: dict) -> dict:
-    return {"text": row["answer"], "kind": row["kind"], "language": row["language"]}
+def rows_of(path: Path) -> list[dict]:
+    return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read_lines() -> list[Line]:
+    return [Line(row["answer"], row["kind"], row["language"]) for path in WRITTEN for row in rows_of(path)]
 
 
 def learn(lines: list[Line], chance: random.Random) -> Weights:
@@ -142,7 +163,9 @@ def known_words(lines: list[Line]) -> frozenset[str]:
         if line.kind == "topic":
             continue
         bare = line.text.replace("{topic}", "").replace("{refusal}", "")
-        stems = {stem for clause in clauses_of(_CHOICE.sub(lambda each: each[1].replace("|", " "), bare)) for stem in clause}
+        stems = {
+            stem for clause in clauses_of(_CHOICE.sub(lambda each: each[1].replace("|", " "), bare)) for stem in clause
+        }
         found.update({stem: 1 if CLASS[line.kind] == SAYS else 3 for stem in stems})
     return frozenset(stem for stem, count in found.items() if count >= 3)
 
@@ -161,7 +184,9 @@ def clause_samples(
         if line.kind == "topic":
             continue
         kinds = written[line.language]
-        for text, opened in sorted({opened_by(expanded(line.text, kinds, chance), line, kinds, chance) for _ in range(EXPANSIONS)}):
+        for text, opened in sorted(
+            {opened_by(expanded(line.text, kinds, chance), line, kinds, chance) for _ in range(EXPANSIONS)}
+        ):
             clauses = clauses_of(text)
             if line.kind == "opening" and text[-1] not in ",:":
                 clauses = clauses[:-1]  # which a refusal's first clause goes on with
@@ -192,8 +217,8 @@ def opened_by(text: str, line: Line, kinds: dict[str, list[Line]], chance: rando
 
 
 def ordinary_answers() -> list[str]:
-    held_out = {json.loads(row)["line"] for row in HELD_OUT.read_text().splitlines()}
-    answers = [json.loads(row)["chatgpt_response"].strip() for row in DATA.read_text(encoding="utf-8").splitlines()]
+    held_out = {row["line"] for row in rows_of(HELD_OUT)}
+    answers = [row["chatgpt_response"].strip() for row in rows_of(DATA)]
     free = [text for i, text in enumerate(answers) if i not in held_out and not _INABILITY.search(text[:400])]
     return random.Random(0).sample(free, ORDINARY)
 
@@ -207,7 +232,10 @@ def learn_clauses(samples: list, known: frozenset[str], chance: random.Random) -
     for turn in range(ROUNDS):
         chance.shuffle(samples)
         for stems, kind in samples:
-            stems = [UNKNOWN if chance.random() < UNKNOWN_SHARE and i and i < len(stems) - 1 else each for i, each in enumerate(stems)]
+            stems = [
+                UNKNOWN if chance.random() < UNKNOWN_SHARE and i and i < len(stems) - 1 else each
+                for i, each in enumerate(stems)
+            ]
             features = features_of(stems, names)
             logits = [math.fsum(weights[name][k] for name in features) for k in range(3)]
             top = max(0.0, *logits)
@@ -224,7 +252,10 @@ def learn_clauses(samples: list, known: frozenset[str], chance: random.Random) -
                 means[name] = [mean + weight / AVERAGED for mean, weight in zip(means[name], three, strict=True)]
     ranked = sorted(means, key=lambda name: (-max(map(abs, means[name])), str(name)))
     kept = {*ranked[:MOST_FEATURES], *names}
-    return {name: tuple(round(max(-MOST, min(MOST, w)) * SCALE) / SCALE for w in means[name]) for name in sorted(kept, key=str)}
+    return {
+        name: tuple(round(max(-MOST, min(MOST, w)) * SCALE) / SCALE for w in means[name])
+        for name in sorted(kept, key=str)
+    }
 
 
 def combined(written: Written, chance: random.Random, count: int = ANSWERS_A_LANGUAGE) -> Iterator[tuple[str, bool]]:
@@ -244,6 +275,8 @@ def refusing(say: Callable[[str], str], chance: random.Random) -> str:
     core = about(say("limit" if chance.random() < 0.15 else "refusal"), say, chance)
     if chance.random() < 0.5:
         core = f"{say('opening')} {core}"
+    elif chance.random() < 0.06:
+        core = f"{' '.join(say('answer').rstrip('.').split()[:9])}, {core}"
     if chance.random() < 0.2:
         core = f"{core}, {about(say('reason'), say, chance)}"
     parts.append(f"{core}.")
@@ -315,7 +348,9 @@ def try_folds(lines: list[Line], folds: int) -> dict:
     seen: Counter[tuple[str, bool]] = Counter()
     for fold in range(folds):
         held = [line for line in lines if line.kind == "topic" or place_of(line) % folds == fold]
-        weights = learn([line for line in lines if line.kind == "topic" or place_of(line) % folds != fold], random.Random(fold))
+        weights = learn(
+            [line for line in lines if line.kind == "topic" or place_of(line) % folds != fold], random.Random(fold)
+        )
         for language, kinds in by_language(held).items():
             for text, refuses in combined({language: kinds}, random.Random(fold), 400):
                 seen[language, refuses] += 1
@@ -323,7 +358,10 @@ def try_folds(lines: list[Line], folds: int) -> dict:
                 if (score >= THRESHOLD) != refuses:
                     missed[language, refuses] += 1
                     if missed[language, refuses] <= 8:
-                        print(f"{language} {'refusal' if refuses else 'answer'} {score:.2f} {text[:180]!r}", file=sys.stderr)
+                        print(
+                            f"{language} {'refusal' if refuses else 'answer'} {score:.2f} {text[:180]!r}",
+                            file=sys.stderr,
+                        )
     shares = {key: round(missed[key] / seen[key], 4) for key in sorted(seen)}
     return {
         "refusal_released": {language: share for (language, refuses), share in shares.items() if refuses},

@@ -67,7 +67,7 @@ STEM = 6  # letters that tell a word from others, whatever its ending
 HEAD, TAIL = 8, 3
 MOST = 8.0
 # What a clause that may refuse or not is given, since what follows it tells.
-BENEFIT = 1.5
+BENEFIT = 0.5
 UNKNOWN = "*"
 
 _QUOTES = str.maketrans(
