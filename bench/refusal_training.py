@@ -24,6 +24,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,13 +60,16 @@ CLASS = {
     "answer": SAYS,
     "quoted": SAYS,
 }
+OPENED = {"refusal": 0.5, "limit": 0.5, "answer": 0.25}
 # And of the clauses after a line's first.
 FOLLOWS = CLASS | {"refusal": COURTEOUS, "limit": COURTEOUS, "turn": SAYS}
-EXPANSIONS = 18
+# Lines of substance that have to hold a word before it is known.
+ENOUGH = 3
+EXPANSIONS = 7
 ANSWERS_A_LANGUAGE = 1500
-ROUNDS, AVERAGED, RATE, RIDGE = 12, 8, 0.3, 0.0005
+ROUNDS, AVERAGED, RATE, RIDGE = 26, 16, 0.3, 0.001
 UNKNOWN_SHARE = 0.08
-MOST_FEATURES, MOST = 3900, 4.5
+MOST_FEATURES, MOST = 3600, 4.5
 ORDINARY, ORDINARY_CLAUSES = 1200, 3
 OWN, HELD_OUT = ROOT / "bench/answers/own.jsonl", ROOT / "bench/answers/halueval_labels.jsonl"
 _INABILITY = re.compile(
@@ -126,9 +130,13 @@ def learn(lines: list[Line], chance: random.Random) -> Weights:
     written = by_language(lines)
     known = known_words(lines)
     ordinary = ordinary_answers()
-    clauses = [stems for text in ordinary for stems in clauses_of(said(text)[:300])[:ORDINARY_CLAUSES]]
-    samples = [*clause_samples(lines, written, known, clauses, chance), *((stems, SAYS) for stems in clauses)]
-    clauses = learn_clauses(samples, known, chance)
+    others = [stems for text in ordinary for stems in clauses_of(said(text)[:300])[:ORDINARY_CLAUSES]]
+
+    def draw() -> list[tuple[list[str], int]]:
+        some = chance.sample(others, len(others) // 2)
+        return [*clause_samples(lines, written, known, some, chance), *((stems, SAYS) for stems in some)]
+
+    clauses = learn_clauses(draw, known, chance)
     draft = Weights(clauses, ())
     rows = [(signs_of(text, draft), refuses) for text, refuses in combined(written, chance)]
     rows += [(signs_of(text, draft), False) for text in ordinary]
@@ -167,7 +175,7 @@ def known_words(lines: list[Line]) -> frozenset[str]:
             stem for clause in clauses_of(_CHOICE.sub(lambda each: each[1].replace("|", " "), bare)) for stem in clause
         }
         found.update({stem: 1 if CLASS[line.kind] == SAYS else 3 for stem in stems})
-    return frozenset(stem for stem, count in found.items() if count >= 3)
+    return frozenset(stem for stem, count in found.items() if count >= ENOUGH)
 
 
 def clause_samples(
@@ -184,9 +192,8 @@ def clause_samples(
         if line.kind == "topic":
             continue
         kinds = written[line.language]
-        for text, opened in sorted(
-            {opened_by(expanded(line.text, kinds, chance), line, kinds, chance) for _ in range(EXPANSIONS)}
-        ):
+        texts = {opened_by(expanded(line.text, kinds, chance), line, kinds, chance) for _ in range(EXPANSIONS)}
+        for text, opened in sorted(texts):
             clauses = clauses_of(text)
             if line.kind == "opening" and text[-1] not in ",:":
                 clauses = clauses[:-1]  # which a refusal's first clause goes on with
@@ -208,7 +215,7 @@ def clause_samples(
 
 def opened_by(text: str, line: Line, kinds: dict[str, list[Line]], chance: random.Random) -> tuple[str, int]:
     """The text, now and then after an opening, and which of its clauses is its own first."""
-    if line.kind not in ("refusal", "limit") or chance.random() < 0.5:
+    if chance.random() >= OPENED.get(line.kind, 0.0):
         return text, 0
     opening = expanded(chance.choice(kinds["opening"]).text, kinds, chance)
     if chance.random() < 0.3:
@@ -223,13 +230,16 @@ def ordinary_answers() -> list[str]:
     return random.Random(0).sample(free, ORDINARY)
 
 
-def learn_clauses(samples: list, known: frozenset[str], chance: random.Random) -> dict[str, tuple[float, float, float]]:
+def learn_clauses(
+    draw: Callable[[], list[tuple[list[str], int]]], known: frozenset[str], chance: random.Random
+) -> dict[str, tuple[float, float, float]]:
     """Multinomial logistic regression by stochastic steps, each weight's own as small as it has moved."""
     names = dict.fromkeys((*known, UNKNOWN, "0"))
     weights: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     moved: dict[str, list[float]] = defaultdict(lambda: [1e-3, 1e-3, 1e-3])
     means: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for turn in range(ROUNDS):
+        samples = draw()
         chance.shuffle(samples)
         for stems, kind in samples:
             stems = [
