@@ -2,10 +2,10 @@
 
 python bench/refusal_training.py [--write] [--folds 5]
 
-bench/refusals/LANGUAGE.jsonl holds {"answer", "kind", "language"}. In an answer {one|two} is either and {topic} a line of
-kind topic; {refusal} is one of the refusals. The kinds: refusal, what says no by itself; limit, what says no and may
-go on to an answer; opening, what stands before either; courtesy, a sentence that goes with either; reason, the tail of a
-refusal; turn, what leads from a limit to an answer; answer, a right answer; quoted, an answer that shows a refusal.
+bench/refusals/LANGUAGE.jsonl holds {"answer", "kind", "language"}. In an answer {one|two} is either and {topic} a line
+of kind topic; {refusal} is one of the refusals. The kinds: refusal, what says no by itself; limit, what says no and may
+go on to an answer; opening, what stands before either; courtesy, a sentence that goes with either; reason, the tail of
+a refusal; turn, what leads from a limit to an answer; answer, a right one; quoted, one that shows a refusal.
 
 Of HaluEval's answers (../shared/data) those that name no inability, and that bench/answers/ does not hold out, are
 ordinary English; only words of our own sentences get a weight.
@@ -24,7 +24,6 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,7 +72,7 @@ MOST_FEATURES, MOST = 3600, 4.5
 ORDINARY, ORDINARY_CLAUSES = 1200, 3
 OWN, HELD_OUT = ROOT / "bench/answers/own.jsonl", ROOT / "bench/answers/halueval_labels.jsonl"
 _INABILITY = re.compile(
-    r"\b(?:can ?not|can['\u2019]t|unable|sorry|apolog|language model|not (?:able|possible|have)|without|no information)\b",
+    r"\b(?:can ?not|can['\u2019]t|unable|sorry|apolog|language model|not (?:able|possible|have)|without)",
     re.IGNORECASE,
 )
 _CHOICE = re.compile(r"\{([^{}]*)\}")

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from linear import assert_linear
 
 from bench import refusal_training
