@@ -5,6 +5,7 @@ const TEXTS = {
   GUARDRAIL_FINDING: "Guardrail finding",
   GUARDRAIL_UNAVAILABLE: "Guardrail unavailable",
   RISK_CLASS: "Always reviewed",
+  MODEL_REFUSED: "Model refused",
   APPROVE: "Approved",
   EDIT: "Edited",
   REJECT: "Rejected",
@@ -48,6 +49,7 @@ export function whyHere({ reason, confidence, risk_class: risk }) {
       : `The answer is estimated to be acceptable with ${percent(confidence)} probability: less than the policy asks for.`;
   if (reason === "GUARDRAIL_FINDING") return "The guardrail found something in the question or in the answer.";
   if (reason === "GUARDRAIL_UNAVAILABLE") return "The guardrail could not be reached, so nothing has checked this answer.";
+  if (reason === "MODEL_REFUSED") return "The model declined to answer, and the policy asks for a person then.";
   if (reason === "RISK_CLASS") return `A person reads every answer of this use case: its risk class is ${risk}.`;
   return reason ? `${words(reason)}.` : "The policy asks for a person’s judgement.";
 }

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from domain.inference.answers import Answer
-from domain.policy import UseCase
+from domain.policy import HOLD, UseCase
 from domain.requests import Reason, Status
 
 DETAIL_TYPES = {
@@ -30,8 +30,8 @@ class Verdict:
     message: str | None = None
 
 
-def judge(answer: Answer, confidence: float, use_case: UseCase, threshold: float) -> Verdict:
-    """Release an answer the policy trusts; hold every other one; refuse what the guardrail blocked.
+def judge(answer: Answer, confidence: float, use_case: UseCase, threshold: float, is_refusal: bool = False) -> Verdict:
+    """Release an answer the policy trusts; hold every other one; refuse what was blocked, or what the model refused.
 
     The threshold is the use case's, or another one while something is wrong.
     """
@@ -43,6 +43,10 @@ def judge(answer: Answer, confidence: float, use_case: UseCase, threshold: float
         return Verdict(Status.HELD, Reason.GUARDRAIL_FINDING)
     if use_case.risk_class.always_review:
         return Verdict(Status.HELD, Reason.RISK_CLASS)
+    if is_refusal:
+        if use_case.on_refusal == HOLD:
+            return Verdict(Status.HELD, Reason.MODEL_REFUSED)
+        return Verdict(Status.REFUSED, Reason.MODEL_REFUSED, "The model refused to answer. Ask something else.")
     # No number speaks for what is no answer.
     if answer.fault or confidence < threshold:
         return Verdict(Status.HELD, Reason.LOW_CONFIDENCE)
@@ -53,7 +57,13 @@ def failure_of(attempts: list[dict]) -> Verdict:
     """Why no model of the chain answered, each named with its error."""
     tried = "; ".join(f"{attempt['model']}: {attempt['error']}" for attempt in attempts) or "no model was asked"
     last = attempts[-1]["error"] if attempts else ""
-    known = {Reason.EMPTY_ANSWER, Reason.TRUNCATED_ANSWER, Reason.BROKEN_ANSWER, Reason.ASSESSMENT_FAILED}
+    known = {
+        Reason.EMPTY_ANSWER,
+        Reason.TRUNCATED_ANSWER,
+        Reason.BROKEN_ANSWER,
+        Reason.MODEL_REFUSED,
+        Reason.ASSESSMENT_FAILED,
+    }
     reason = Reason(last) if last in known else Reason.MODEL_UNAVAILABLE
     return Verdict(
         Status.FAILED,

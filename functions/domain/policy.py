@@ -13,6 +13,8 @@ OWN_ACCOUNT = "own"
 # What all use cases run on, where incidents are told of it; no use case may have this name.
 SYSTEM = "system"
 TOKENS_PER_PRICE = 1_000_000
+# What a model's refusal leads to.
+NEXT_MODEL, HOLD = "next_model", "hold"
 
 
 class PolicyInvalid(ValueError):
@@ -101,6 +103,8 @@ class UseCase:
     retention: RetentionClass
     passages_to_retrieve: int
     review: ReviewRules
+    languages: frozenset[str]  # in which its answers may be, for whoever reads what they say
+    on_refusal: str  # of the model: pass_on, next_model or hold
     keeps_answers: bool  # released ones may be given again, while it answers from what is stored alone
 
     @property
@@ -282,6 +286,8 @@ def _use_case(
         retention=_named(classes, raw["retention_class"], f"{where}.retention_class"),
         passages_to_retrieve=raw.get("knowledge_base", {}).get("passages", 0),
         review=_review_rules(raw, where),
+        languages=frozenset(raw.get("languages", ["en"])),
+        on_refusal=raw.get("on_refusal", NEXT_MODEL),
         keeps_answers="cache_only" in _modes_that_may_come(raw, document),
     )
 

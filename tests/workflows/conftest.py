@@ -51,6 +51,8 @@ def policy_for_tests() -> dict:
     use_case("silence_approves", review=silent | {"on_silence": "APPROVE"})
     two_silent = {"second_reviewer_share": 1, "reviewer_sla_seconds": 3, "lead_sla_seconds": 0, "on_silence": "APPROVE"}
     use_case("silence_after_a_verdict", review=two_silent)
+    use_case("passing_on", "sure", on_refusal="pass_on")
+    use_case("looked_at", "sure", on_refusal="hold", languages=["de"])
     use_case("ailing", "sure")
     # A minute of an incident takes two seconds, and little is asked for before it is told.
     policy["incidents"]["drill_speed"] = 30

@@ -12,6 +12,8 @@ from domain.requests import Reason, Status
 
 # Metrics that are a signal under another name.
 _SIGNALS = {"grounding": "Grounding", "relevance": "Relevance", "retrieval": "RetrievalScore", "hedging": "Hedges"}
+# An attempt ended so though the model was there.
+_NO_ERRORS = {Reason.EMPTY_ANSWER, Reason.MODEL_REFUSED}
 _INTERVENED = {Reason.GUARDRAIL_BLOCKED, Reason.GUARDRAIL_FINDING}
 
 
@@ -28,15 +30,19 @@ def measures_of(record: Mapping[str, Any], latency_seconds: float) -> dict[str, 
     if "RetrievalScore" in measured:
         measured["RetrievalEmpty"] = [float(measured["RetrievalScore"][0] <= 0)]
     # One value per attempt: a chain that recovers by its next model has failed once all the same.
-    errors = [float(attempt["error"] != "EMPTY_ANSWER") for attempt in attempts] + [0.0] * answered
-    empty = [float(attempt["error"] == "EMPTY_ANSWER") for attempt in attempts] + [0.0] * answered
-    if errors:
-        measured |= {"ModelErrors": errors, "EmptyAnswers": empty}
+    failed = [attempt["error"] for attempt in attempts]
+    if failed or answered:
+        well = [0.0] * answered
+        measured["ModelErrors"] = [float(error not in _NO_ERRORS) for error in failed] + well
+        measured["EmptyAnswers"] = [float(error == Reason.EMPTY_ANSWER) for error in failed] + well
+    # Who declines says as little as who hedges.
+    if refused := failed.count(Reason.MODEL_REFUSED):
+        measured["Hedges"] = [1.0] * refused + measured.get("Hedges", [])
     if answered:
         measured["Latency"] = [latency_seconds]
         measured["Interventions"] = [float(bool(record.get("findings")) or record.get("reason") in _INTERVENED)]
         for attribute, metric in (("confidence", "Confidence"), ("output_tokens", "OutputTokens")):
-            if attribute in record:
+            if attribute in record and not (record.get("refused") and attribute == "confidence"):
                 measured[metric] = [float(record[attribute])]
         # What the guardrail says in place of an answer was not written by the model.
         if "answer_characters" in record and record.get("reason") != Reason.GUARDRAIL_BLOCKED:

@@ -4,10 +4,12 @@ import hashlib
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from domain.characters import cleaned, is_blank, is_broken
+from domain.inference.refusals import is_refusal
 from domain.inference.usage import cached_of, text_units_of, tokens_of
 from domain.policy import Model, UseCase
 from domain.requests import Reason
@@ -17,6 +19,7 @@ GUARDRAIL_INTERVENED = "guardrail_intervened"
 # Stop reasons that HTTP 200 does not tell from an answer
 # (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html).
 _CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded"})
+_FILTERED = "content_filtered"  # by whoever runs the model
 _MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 # The last line a prompt may ask for: the model's own estimate, cut off before anyone reads the answer.
 _STATED = re.compile(r"\**confidence:?\**:?[ \t]*([01](?:\.\d+)?|\.\d+)[ \t.]*\**", re.IGNORECASE)
@@ -50,7 +53,15 @@ class Answer:
             return Reason.TRUNCATED_ANSWER
         if self.broken or self.stop_reason in _MALFORMED:
             return Reason.BROKEN_ANSWER
-        return Reason.EMPTY_ANSWER if is_blank(self.text) else None
+        return Reason.EMPTY_ANSWER if is_blank(self.text) and not self.filtered else None
+
+    @property
+    def filtered(self) -> bool:
+        return self.stop_reason == _FILTERED
+
+    def refuses(self, languages: Collection[str]) -> bool:
+        """Whether it declines instead of answering, in a use case of these languages."""
+        return not self.blocked and (self.filtered or is_refusal(self.text, languages))
 
     @classmethod
     def from_converse(cls, raw: dict) -> "Answer":

@@ -25,6 +25,7 @@ class Assessment(NamedTuple):
     subject: SubjectKey
     answer: Answer
     verdict: Verdict = Verdict(Status.HELD)
+    is_refusal: bool = False
     confidence: float = 0.0
     kind: Kind | None = None  # of the review, if a person is to look
     review: dict | None = None

@@ -48,6 +48,15 @@ def signals(**values: str) -> dict:
             ANSWERED | {"attempts": [attempt("States.Timeout"), attempt("EMPTY_ANSWER")]},
             PLAIN | {"ModelErrors": [1.0, 0.0, 0.0], "EmptyAnswers": [0.0, 1.0, 0.0]},
         ),
+        # Who declines is no error, and no answer that one could be sure of.
+        (
+            ANSWERED | {"attempts": [attempt("MODEL_REFUSED")], **signals(hedging="0")},
+            PLAIN | {"ModelErrors": [0.0, 0.0], "EmptyAnswers": [0.0, 0.0], "Hedges": [1.0, 0.0]},
+        ),
+        (
+            ANSWERED | {"status": "REFUSED", "reason": "MODEL_REFUSED", "refused": True, "confidence": Decimal(0)},
+            PLAIN,
+        ),
         # A chain that no model ended with an answer has no latency of one, and cost what it cost.
         (
             {

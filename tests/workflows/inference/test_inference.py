@@ -173,6 +173,43 @@ def test_what_says_nothing_is_no_answer_and_the_next_model_is_asked(bulwark, tex
     assert [line["model"] for line in record["usage"]] == ["nova-lite", "nova-pro"], "both are paid for"
 
 
+def test_the_next_model_is_asked_where_one_refuses(bulwark):
+    fault(bulwark, "refusal", "us.amazon.nova-lite-v1:0")
+
+    record = bulwark.outcome(bulwark.send("sure"))
+
+    assert (record["status"], record["model"]) == ("COMPLETED", "nova-pro")
+    assert [(attempt["model"], attempt["error"]) for attempt in record["attempts"]] == [("nova-lite", "MODEL_REFUSED")]
+
+
+@pytest.mark.parametrize(("use_case", "asked"), [("sure", 2), ("passing_on", 1)])
+def test_a_refusal_is_passed_on_as_one(bulwark, use_case, asked):
+    fault(bulwark, "refusal")
+
+    request_id = bulwark.send(use_case)
+    record = bulwark.outcome(request_id)
+
+    assert (record["status"], record["reason"], record["confidence"]) == ("REFUSED", "MODEL_REFUSED", 0)
+    assert len(record["usage"]) == asked
+    assert not {"answer", "answer_ref", "review_id"} & record.keys()
+    [event] = bulwark.announced(request_id)
+    assert (event["detail-type"], event["detail"]["reason"]) == ("InferenceRefused", "MODEL_REFUSED")
+    schema = json.loads((ROOT / "events/schemas/InferenceRefused.json").read_text())
+    Draft202012Validator(schema).validate(event["detail"])
+
+
+def test_a_refusal_is_held_where_a_person_is_to_look_in_the_language_of_its_use_case(bulwark):
+    fault(bulwark, "says", text="Es tut mir leid, aber dabei kann ich Ihnen nicht helfen.")
+
+    request_id = bulwark.send("looked_at")
+    record = bulwark.outcome(request_id, "HELD")
+
+    assert (record["reason"], record["confidence"]) == ("MODEL_REFUSED", 0)
+    review = bulwark.open_review(request_id)
+    assert bulwark.decide(review["review_id"], "APPROVE")[0] == 200
+    assert bulwark.outcome(request_id, "COMPLETED"), "a person may find that it was right"
+
+
 def test_words_reach_people_without_what_a_terminal_obeys(bulwark):
     says = "The battery\u0000 lasts \u001b]0;owned\u0007eleven\u001b[2J \u009b2Jhours\u202e."
     fault(bulwark, "says", "us.amazon.nova-lite-v1:0", text=says)
