@@ -183,8 +183,8 @@ def running_locally() -> list[dict]:
     states = []
     for path in found:
         # Its owner may just have ended.
-        with suppress(OSError):
-            states.append(json.loads(path.read_text()))
+        with suppress(OSError, NotJson):
+            states.append(read_json(path.read_bytes()))
     return sorted(states, key=lambda state: state["started_at"])
 
 

@@ -292,7 +292,8 @@ def test_faults_that_are_none_are_told_in_a_sentence(cloud, tmp_path, what):
 @pytest.mark.parametrize("body", [b"[]", b"[" * 100_000, b"\xff\xff", b"7"])
 def test_a_control_call_is_refused_in_a_sentence(cloud, call, body):
     method = "PUT" if call == "faults" else "POST"
-    request = urllib.request.Request(f"{cloud.endpoint}/_bulwark/{call}", data=body, method=method)
+    kind = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{cloud.endpoint}/_bulwark/{call}", data=body, headers=kind, method=method)
 
     with pytest.raises(HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
