@@ -9,8 +9,9 @@ from typing import Any
 
 import typer
 
+from bulwark.cli.render import shown
 from bulwark.documents import Unreadable
-from bulwark.rules import NotJson, visible
+from bulwark.rules import NotJson
 
 
 class Exit(IntEnum):
@@ -50,9 +51,9 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable]
                 problem = error if isinstance(error, Problem) else _told(error)
                 if problem is None:
                     raise
-                typer.secho(visible(f"bulwark: {problem.message}"), err=True, fg="red")
+                typer.secho(shown(f"bulwark: {problem.message}"), err=True, fg="red")
                 if problem.hint:
-                    typer.echo(visible(problem.hint), err=True)
+                    typer.echo(shown(problem.hint), err=True)
                 raise typer.Exit(problem.code) from None
 
         return app.command(name, help=_help(function.__doc__ or ""), epilog=EXIT_CODES, **settings)(run)

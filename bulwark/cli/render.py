@@ -55,7 +55,7 @@ def print_text(text: str) -> None:
 
 def warn(text: str) -> None:
     """Say on the error stream what a script need not read, and a person should."""
-    print(f"bulwark: {text}", file=sys.stderr)
+    print(shown(f"bulwark: {text}"), file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

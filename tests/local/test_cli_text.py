@@ -180,6 +180,15 @@ def test_json_for_a_script_says_the_same_and_hides_nothing(capsys):
     assert json.loads(written) == value and render.shown(written) == written
 
 
+def test_warnings_and_plain_texts_are_shown_as_they_are(capsys):
+    render.warn(f"careful {HOSTILE}\rover")
+    render.print_text(f"plain {HOSTILE}\rover")
+    said = capsys.readouterr()
+
+    assert said.err == f"bulwark: careful {visible(HOSTILE)}\\u{{d}}over\n"
+    assert said.out == f"plain {visible(HOSTILE)}\\u{{d}}over\n"
+
+
 def test_progress_and_waiting_take_no_markup_and_no_emoji_from_data(monkeypatch):
     from io import StringIO
 
