@@ -32,10 +32,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 from bench.confidence import DATA, solve
 from domain.inference import refusals
 from domain.inference.refusals import (
-    BENEFIT,
     SCALE,
     THRESHOLD,
     UNKNOWN,
+    WORTH_READING_ON,
     Weights,
     clauses_of,
     features_of,
@@ -62,6 +62,8 @@ CLASS = {
 OPENED = {"refusal": 0.5, "limit": 0.5, "answer": 0.25}
 # And of the clauses after a line's first.
 FOLLOWS = CLASS | {"refusal": COURTEOUS, "limit": COURTEOUS, "turn": SAYS}
+# The others have too few lines to do without some.
+LEFT_OUT = ("refusal", "limit", "courtesy", "turn", "answer")
 # Lines of substance that have to hold a word before it is known.
 ENOUGH = 3
 EXPANSIONS = 7
@@ -139,7 +141,7 @@ def learn(lines: list[Line], chance: random.Random) -> Weights:
     draft = Weights(clauses, ())
     rows = [(signs_of(text, draft), refuses) for text, refuses in combined(written, chance)]
     rows += [(signs_of(text, draft), False) for text in ordinary]
-    return Weights(clauses, fit([(signs, refuses) for signs, refuses in rows if signs[1] > -BENEFIT]))
+    return Weights(clauses, fit([(signs, refuses) for signs, refuses in rows if signs[1] > WORTH_READING_ON]))
 
 
 def by_language(lines: list[Line]) -> Written:
@@ -312,7 +314,7 @@ def answering(say: Callable[[str], str], chance: random.Random) -> str:
             core = f"{say('opening')} {core}"
         core += chance.choice((", ", ". "))
         return joined([f"{core}{say('turn')} {told[0]}", *told[1:], say("answer")], chance)
-    if draw < 0.31:
+    if draw < 0.32:
         return joined([f"{say('limit')}.", *told, say("answer"), say("answer")], chance)
     if draw < 0.37:
         return joined([say("quoted"), *told[1:]], chance)
@@ -355,12 +357,12 @@ def fit(rows: list[tuple[tuple[float, ...], bool]]) -> tuple[float, ...]:
 def try_folds(lines: list[Line], folds: int) -> dict:
     missed: Counter[tuple[str, bool]] = Counter()
     seen: Counter[tuple[str, bool]] = Counter()
+    everything = by_language(lines)
     for fold in range(folds):
-        held = [line for line in lines if line.kind == "topic" or place_of(line) % folds == fold]
-        weights = learn(
-            [line for line in lines if line.kind == "topic" or place_of(line) % folds != fold], random.Random(fold)
-        )
+        held = [line for line in lines if line.kind in LEFT_OUT and place_of(line) % folds == fold]
+        weights = learn([line for line in lines if line not in held], random.Random(fold))
         for language, kinds in by_language(held).items():
+            kinds |= {kind: some for kind, some in everything[language].items() if not kinds.get(kind)}
             for text, refuses in combined({language: kinds}, random.Random(fold), 400):
                 seen[language, refuses] += 1
                 score = refusal_score(text, weights)

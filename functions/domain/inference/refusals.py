@@ -59,13 +59,11 @@ THRESHOLD = 0.5
 PLAIN = 0.95
 READ_CHARACTERS = 300
 # Of what may be a refusal more is read, since it is none if an answer follows.
-READ_ON_CHARACTERS = 900
+READ_ON_CHARACTERS, WORTH_READING_ON = 900, -0.5
 STEM = 6  # letters that tell a word from others, whatever its ending
 # How a clause begins and ends tells what it does, however long it says of what.
 HEAD, TAIL = 8, 3
 MOST = 8.0
-# Log-odds that a clause is given which may refuse or not, since what follows it tells.
-BENEFIT = 0.5
 UNKNOWN = "*"
 
 _QUOTES = str.maketrans(
@@ -98,7 +96,7 @@ def refusal_score(text: str, weights: Weights = WEIGHTS) -> float:
     """How likely it is, in 0..1, that the text declines instead of answering."""
     signs = signs_of(text, weights)
     # No answer refuses more than its plainest clause does.
-    logit = min(sum(map(float.__mul__, weights.answers, signs)), signs[1] + BENEFIT)
+    logit = min(sum(map(float.__mul__, weights.answers, signs)), signs[1])
     return 1 / (1 + exp(-max(-30.0, min(30.0, logit))))
 
 
@@ -107,7 +105,7 @@ def signs_of(text: str, weights: Weights) -> tuple[float, ...]:
     text = said(text)
     read = READ_CHARACTERS
     clauses = [clause_of(tokens, weights) for tokens in clauses_of(text[:read])]
-    if len(text) > read and any(each.refusal > -BENEFIT for each in clauses):
+    if len(text) > read and any(each.refusal > WORTH_READING_ON for each in clauses):
         read = READ_ON_CHARACTERS
         clauses = [clause_of(tokens, weights) for tokens in clauses_of(text[:read])]
     if not clauses:

@@ -52,6 +52,8 @@ ANSWERS = [
     "Os visitantes não podem tirar fotos na sala.",
     "Paris is the capital of France.",
     "42",
+    "No.",
+    "Yes.",
 ]
 
 
