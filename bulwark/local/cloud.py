@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bulwark.documents import read_text
-from bulwark.local import moto_names, translation
+from bulwark.local import moto_names, owned, translation
 from bulwark.local.clients import CREDENTIALS, REGION, Clients, without_the_users_own
 from bulwark.local.functions.host import CONCURRENCY
 from bulwark.local.moto_names import MOTO_VERSION, MotoChanged
@@ -336,6 +336,7 @@ def start(
     try:
         with _uncollected(cloud):
             translation.begin()
+            owned.sweep_temporary()
             cloud._open()
             cloud._bridge(scenario, replay)
             cloud._deploy(Path(template), stack_name, parameters)

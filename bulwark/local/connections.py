@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from cheroot import connections, makefile, server, wsgi
@@ -22,8 +23,12 @@ _PIECE_BYTES = 256 * 1024
 _LINGER_SECONDS, _IDLE_SECONDS = 1.0, 0.2
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,18})\r", re.IGNORECASE)
-# Such a body comes when it is asked for, or ends where only reading it shows.
-_READ_BY_THREAD = re.compile(rb"\r\n(?:expect|transfer-encoding) *:", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding *:[^\r]*chunked", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect *: *100-continue *(?=\r)", re.IGNORECASE)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_SIZE = re.compile(rb" *([0-9a-f]{1,8}) *(?:;|$)", re.IGNORECASE)
+# A chunk's size, with what may stand behind it.
+_MOST_SIZE_BYTES = 1024
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -65,6 +70,11 @@ class _Reader(makefile.StreamReader):
     def add(self, piece: bytes) -> None:
         self._read_buf, self._read_pos = self.waiting + piece, 0
 
+    def cut(self, start: int, end: int) -> None:
+        """Take a piece out of what is there."""
+        waiting = self.waiting
+        self._read_buf, self._read_pos = waiting[:start] + waiting[end:], 0
+
     def forget(self) -> None:
         self._read_buf, self._read_pos = b"", 0
 
@@ -95,7 +105,7 @@ class Connection(server.HTTPConnection):
 
     def await_request(self) -> None:
         """Begin with what is there of the next request."""
-        self.until, self._needed = math.inf, 0
+        self.until, self._needed, self._chunk = math.inf, 0, 0
         if not self.rfile.waiting.lstrip(b"\r\n"):
             self.rfile.forget()
 
@@ -117,7 +127,8 @@ class Connection(server.HTTPConnection):
         if not self.rfile.size:
             return False
         if not self._needed:
-            self.until = min(self.until, time.monotonic() + HEAD_SECONDS)
+            if self.until == math.inf:
+                self.until = time.monotonic() + HEAD_SECONDS
             self._needed = self._bytes_needed(self.rfile.waiting)
         if not 0 < self._needed <= self.rfile.size:
             return False
@@ -125,23 +136,50 @@ class Connection(server.HTTPConnection):
         return True
 
     def _bytes_needed(self, waiting: bytes) -> int:
-        """How many bytes are to be awaited; 0 while the head does not say it."""
+        """How many bytes are to be awaited; 0 while what is there does not say it."""
+        if self._chunk:
+            return self._needed_of_chunks(waiting)
         end = waiting.find(_END)
         if end < 0:
             return 1 if len(waiting) > MOST_HEAD_BYTES else 0
         head, end = waiting[: end + 2], end + len(_END)
-        length = _LENGTH.search(head)
-        if not self.server.awaits_bodies or not length or _READ_BY_THREAD.search(head):
+        if not self.server.awaits_bodies:
             return end
+        if expects := _EXPECT.search(head):
+            # Asked for here: cheroot would ask in a thread, and wait there.
+            with suppress(OSError):
+                self.socket.send(_CONTINUE)
+            self.rfile.cut(*expects.span())
+            return self._bytes_needed(self.rfile.waiting)
         self.until += BODY_SECONDS - HEAD_SECONDS
-        return end + min(int(length[1]), MOST_AWAITED_BYTES)
+        if _CHUNKED.search(head):
+            self._chunk = end
+            return self._needed_of_chunks(waiting)
+        length = _LENGTH.search(head)
+        return end + min(int(length[1]), MOST_AWAITED_BYTES) if length else end
+
+    def _needed_of_chunks(self, waiting: bytes) -> int:
+        """All is there with the last chunk, or with what is none: the thread that reads it says so."""
+        while True:
+            end = waiting.find(b"\r\n", self._chunk)
+            if end < 0:
+                return 1 if len(waiting) - self._chunk > _MOST_SIZE_BYTES else 0
+            size = _SIZE.match(waiting, self._chunk, end)
+            if not size or int(size[1], 16) == 0:
+                return 1
+            after = end + 2 + int(size[1], 16) + 2
+            if after > MOST_AWAITED_BYTES:
+                return MOST_AWAITED_BYTES
+            if after > len(waiting):
+                return 0
+            if waiting[after - 2 : after] != b"\r\n":
+                return 1
+            self._chunk = after
 
     def refuse_late(self) -> None:
-        try:
+        with suppress(OSError):
             self.socket.setblocking(False)
             self.socket.send(_TOO_LATE)
-        except OSError:
-            pass
         self.close()
 
     def close(self) -> None:
@@ -152,13 +190,11 @@ class Connection(server.HTTPConnection):
     def _drain(self) -> None:
         """A socket that is closed with something unread takes back the answer that is on its way."""
         until = time.monotonic() + _LINGER_SECONDS
-        try:
+        with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
             self.socket.settimeout(_IDLE_SECONDS)
             while time.monotonic() < until and self.socket.recv(_PIECE_BYTES):
                 pass
-        except OSError:
-            pass
 
 
 class _Connections(connections.ConnectionManager):

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX, _OWNER = "bulwark-", ".owner"
@@ -65,13 +65,19 @@ def has_owner(path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the files, and the temporary directories, of whoever was killed."""
+    """Remove a folder's files that were left by whoever was killed."""
     for path in folder.glob("*.json"):
         if not has_owner(path):
             path.unlink(missing_ok=True)
+
+
+def sweep_temporary() -> None:
+    """Remove the temporary directories of whoever was killed."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_OWNER}"):
-        if path.stat().st_uid == os.getuid() and not has_owner(path):
-            shutil.rmtree(path.parent, ignore_errors=True)
+        # Another start may be sweeping it, too.
+        with suppress(OSError):
+            if path.stat().st_uid == os.getuid() and not has_owner(path):
+                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _locks(descriptor: int, kind: int) -> bool:

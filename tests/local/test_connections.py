@@ -69,8 +69,19 @@ def test_three_hundred_halves_of_a_head_delay_nobody(server):
         client.close()
 
 
-def test_bodies_that_stop_coming_delay_nobody(server):
-    slow = [opened(server, head(server, "POST", "/", "Content-Length: 900"), SECRET) for _ in range(40)]
+@pytest.mark.parametrize(
+    ("lines", "body"),
+    [
+        (["Content-Length: 900"], SECRET),
+        (["Transfer-Encoding: chunked"], b"ff\r\n" + SECRET),
+        (["Transfer-Encoding: chunked"], b"3\r\nabc\r\n"),
+        (["Transfer-Encoding: chunked"], b""),
+        (["Content-Length: 900", "Expect: 100-continue"], b""),
+        (["Transfer-Encoding: chunked", "Expect: 100-continue"], b"3;x=y"),
+    ],
+)
+def test_bodies_that_stop_coming_delay_nobody(server, lines, body):
+    slow = [opened(server, head(server, "POST", "/", *lines), body) for _ in range(40)]
 
     assert answer_within(server, 2) == (200, {"bytes": 3})
     for client in slow:
@@ -177,6 +188,22 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server):
     client.sendall(b"abc")
 
     assert everything(client).endswith(b'{"bytes": 3}')
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+def test_chunks_that_come_in_any_pieces_are_read(server, awaits):
+    server._server.awaits_bodies = awaits
+    body = b"3\r\nabc\r\n1;x=y\r\n\r\r\n" + b"A\r\n0\r\n\r\n0\r\n\r\n\r\n" + b"0\r\n\r\n"
+    sent = head(server, "POST", "/", "Transfer-Encoding: chunked", "Expect: 100-continue") + body
+    client = opened(server)
+    for piece in [sent[at : at + 7] for at in range(0, len(sent), 7)]:
+        client.sendall(piece)
+        time.sleep(0.005)
+    client.sendall(head(server, "GET", "/", "Connection: close"))
+
+    answer = everything(client)
+    assert answer.count(b"100 Continue") == 1
+    assert [int(piece[:2].rstrip(b"}")) for piece in answer.split(b'{"bytes": ')[1:]] == [14, 0]
 
 
 def test_a_head_that_does_not_end_is_too_large(server):

@@ -15,24 +15,45 @@ from pathlib import Path
 
 import pytest
 
-from bulwark.cli.target import ROOT, RUNNING
+from bulwark.cli.target import ROOT
 from bulwark.local import owned
 from bulwark.local.loopback import open_url
 
-BULWARK = [sys.executable, "-c", "from bulwark.cli import main; main()"]
+# Beside whatever runs in this checkout: with a folder of its own for what instances write.
+BULWARK = """
+import sys
+from pathlib import Path
+from bulwark.cli import instances, main, target
+folder = Path(sys.argv.pop(1))
+target.RUNNING = instances.RUNNING = folder / "running"
+instances.SAM_FILES = folder / "sam"
+main()
+"""
 
 
-def files() -> set[str]:
-    return {path.name for path in RUNNING.glob("*")}
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("INSTANCES", str(tmp_path))
+    return tmp_path
 
 
-def leftovers() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("bulwark-*"))
+def files(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("running/*")]
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("tmp/bulwark-*")]
+
+
+def line(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", BULWARK, os.environ["INSTANCES"], *arguments]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [*BULWARK, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | environment
+        line(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | environment
     )
 
 
@@ -41,7 +62,7 @@ class Up:
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [*BULWARK, "up", "--json", *arguments],
+            line("up", "--json", *arguments),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -164,40 +185,35 @@ def test_a_container_address_that_is_none_is_wrong_usage_in_a_line():
 
 
 @pytest.mark.parametrize("first_to_end", [0, 1])
-def test_two_that_start_at_once_end_in_any_order(up, first_to_end):
-    before = files()
+def test_two_that_start_at_once_end_in_any_order(up, folder, first_to_end):
     both = [up(), up()]
     endpoints = [each.ready()["endpoint"] for each in both]
-    assert len(files() - before) == 2 and len(set(endpoints)) == 2
+    assert len(files(folder)) == 2 and len(set(endpoints)) == 2
     several = run("outputs", "--json")
-    assert "embedded AWSs run here" in several.stderr and json.loads(several.stdout)["Endpoint"] in endpoints
+    assert several.stderr.startswith("bulwark: 2 embedded AWSs run here")
+    assert json.loads(several.stdout)["Endpoint"] in endpoints
 
     assert both[first_to_end].end()[0] == 0
     left = run("outputs", "--json")
-    if not before:
-        assert json.loads(left.stdout)["Endpoint"] == endpoints[1 - first_to_end] and left.stderr == ""
-    assert len(files() - before) == 1
+    assert (json.loads(left.stdout)["Endpoint"], left.stderr) == (endpoints[1 - first_to_end], "")
     assert both[1 - first_to_end].end()[0] == 0
-    assert files() - before == set()
+    assert files(folder) == leftovers(folder) == []
 
 
-def test_what_a_killed_one_left_goes_with_the_next_start_and_is_nobody_s_meanwhile(up):
-    before, temporary = files(), leftovers()
+def test_what_a_killed_one_left_goes_with_the_next_start_and_is_nobody_s_meanwhile(up, folder):
     killed = up()
-    endpoint = killed.ready()["endpoint"]
+    killed.ready()
     assert killed.end(signal.SIGKILL)[0] == -signal.SIGKILL
-    assert files() - before and leftovers() - temporary
+    left = files(folder) + leftovers(folder)
     found = run("outputs")
-    assert endpoint not in found.stdout
-    if not before:
-        assert (found.returncode, "No embedded AWS is running" in found.stderr) == (3, True)
+    assert (found.returncode, "No embedded AWS is running" in found.stderr) == (3, True)
 
     after = up()
     after.ready()
-    assert len(files() - before) == 1
+    assert len(left) == 2 and not set(left) & {*files(folder), *leftovers(folder)}
     after.end()
 
-    assert files() - before == set() and leftovers() - temporary == set()
+    assert files(folder) == leftovers(folder) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -228,8 +244,8 @@ def test_a_file_is_its_owner_s_while_it_lives_and_swept_afterwards(tmp_path):
     with owned.file(mine, "{}"):
         assert owned.has_owner(mine) and not owned.has_owner(dead)
         owned.sweep(tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
-    assert list(tmp_path.iterdir()) == []
+        assert [path.name for path in tmp_path.glob("*.json")] == ["mine.json"]
+    assert list(tmp_path.glob("*.json")) == []
 
 
 def test_a_temporary_directory_is_swept_only_without_its_owner(tmp_path, monkeypatch):
@@ -240,7 +256,7 @@ def test_a_temporary_directory_is_swept_only_without_its_owner(tmp_path, monkeyp
     (tmp_path / "bulwark-notes").mkdir()
 
     with owned.directory("opt") as mine:
-        owned.sweep(tmp_path / "none")
+        owned.sweep_temporary()
         assert mine.exists() and not dead.exists() and (tmp_path / "bulwark-notes").exists()
     assert not mine.exists()
 
