@@ -197,7 +197,7 @@ steps = st.one_of(
 
 
 @pytest.fixture
-def begin(stores, reviews, context, clock, requests, bucket, keys, control):
+def begin(stores, rules, reviews, context, clock, requests, bucket, keys, control):
     def run() -> World:
         for table in (requests, reviews, keys, control):
             name = table.key_schema[0]["AttributeName"]
