@@ -80,6 +80,7 @@ const SIGNALS = {
   relevance: "Answers the question",
   stated_confidence: "The model’s own estimate",
   retrieval: "Best passage’s score",
+  refusal: "Sounds like a refusal",
   hedging: "Hedges",
   speaks_as_ai: "Speaks as an AI",
   asks_back: "Asks back",

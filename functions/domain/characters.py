@@ -25,7 +25,7 @@ _SEQUENCE = re.compile(
 # Letters, numbers and symbols by their category, which nobody sees all the same.
 _FILLERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc\ufffd")
 # What a model thinks before it answers, ended or cut off, and a fence with the name of its language.
-_REASONING = re.compile(r"<(think|thinking|reasoning|reflection)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+REASONING = re.compile(r"<(think|thinking|reasoning|reflection)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[^\n`]*$", re.MULTILINE)
 
 
@@ -57,7 +57,7 @@ def is_blank(text: str) -> bool:
     if text[:1].isascii() and text[:1].isalnum():
         return False
     if "<" in text:
-        text = _REASONING.sub("", text)
+        text = REASONING.sub("", text)
     if "```" in text or "~~~" in text:
         text = _FENCE.sub("", text)
     return not any(unicodedata.category(each)[0] in "LNS" and each not in _FILLERS for each in text)

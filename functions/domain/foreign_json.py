@@ -18,16 +18,17 @@ class NotJson(ValueError):
     """It is no JSON that can be read; the message continues a sentence that begins with the name of what was read."""
 
 
-def read_json(data: bytes | str) -> Any:
+def read_json(data: bytes | str, finite: bool = True) -> Any:
     """The value of a JSON text in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark; raises NotJson.
 
-    Halves of surrogate pairs stay: who stores texts refuses them by their field.
+    Halves of surrogate pairs stay: who stores texts refuses them by their field, and, unless `finite`, numbers that are
+    too large as well.
     """
     text = text_of(data)
     if is_deep(text):
         raise NotJson(f"is nested deeper than {MAX_LEVELS} levels")
     try:
-        return _decoder.decode(text)
+        return (_decoder if finite else _any_float).decode(text)
     except json.JSONDecodeError as error:
         raise NotJson(f"is not JSON at {_place(text, error.pos)}") from error
     except ValueError as error:
@@ -88,3 +89,4 @@ def _finite(text: str) -> float:
 
 # A decoder's own words for what is wrong with a number would quote it.
 _decoder = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
+_any_float = json.JSONDecoder(parse_constant=_finite)

@@ -76,7 +76,7 @@ class Up:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """The exit code, and what was said on the error stream."""
         self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=300)
         return self.process.returncode, said
 
 

@@ -144,7 +144,7 @@ class Delivery:
 def _malformed(entry: dict[str, Any]) -> dict[str, str] | None:
     """The refusal of an entry whose detail cannot be read."""
     try:
-        read_json(entry.get("Detail") or "{}")
+        read_json(entry.get("Detail") or "{}", finite=False)
     except NotJson as error:
         return {"ErrorCode": "MalformedDetail", "ErrorMessage": f"Detail is malformed: it {error}."}
     return None

@@ -100,7 +100,7 @@ def body_of(event: dict) -> Any:
     if len(data) > MAX_BODY_BYTES:
         raise Refused(413, "BODY_TOO_LARGE", f"The body has {len(data)} bytes; the most is {MAX_BODY_BYTES}.")
     try:
-        body = read_json(data)
+        body = read_json(data, finite=False)
     except NotJson as error:
         raise invalid("body", str(error)) from error
     check_text(body)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from domain.characters import cleaned, is_blank, is_broken
-from domain.inference.refusals import is_refusal
+from domain.inference.refusals import is_likely, refusal_score
 from domain.inference.usage import cached_of, text_units_of, tokens_of
 from domain.policy import Model, UseCase
 from domain.requests import Reason
@@ -38,6 +38,7 @@ class Answer:
     guarded: bool
     cached_tokens: tuple[int, int] = (0, 0)  # read from and written to the provider's cache
     text_units: dict[str, int] = field(default_factory=dict)  # of the guardrail, by its policies
+    refusal: float = 0.0  # how likely it declines instead of answering
     broken: bool = False  # halves of characters were in it, which nothing can store
 
     @property
@@ -61,7 +62,7 @@ class Answer:
 
     def refuses(self, languages: Collection[str]) -> bool:
         """Whether it declines instead of answering, in a use case of these languages."""
-        return not self.blocked and (self.filtered or is_refusal(self.text, languages))
+        return not self.blocked and (self.filtered or is_likely(self.refusal, languages))
 
     @classmethod
     def from_converse(cls, raw: dict) -> "Answer":
@@ -87,6 +88,7 @@ class Answer:
             guarded="Guardrail" in trace,
             cached_tokens=cached_of(raw["Usage"]),
             text_units=text_units_of(_text_units_reported(raw)),
+            refusal=refusal_score(text),
             broken=is_broken(written),
         )
 

@@ -58,6 +58,7 @@ def signals_of(
         "relevance": answer.relevance,
         "stated_confidence": answer.stated_confidence,
         "retrieval": max(retrieval_scores, default=None),
+        "refusal": answer.refusal,
         "hedging": 1.0 if _holds(text, _HEDGE_HINTS) and _HEDGE.search(text) else 0.0,
         "speaks_as_ai": _holds(text, _SPEAKS_AS_AI),
         "asks_back": _holds(text, _ASKS_BACK),

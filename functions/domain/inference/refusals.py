@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import exp, log, log1p
 from pathlib import Path
 
+from domain.characters import REASONING
+
 # A word, or a word and the next.
 Feature = str | tuple[str, str]
 
@@ -54,7 +56,8 @@ def unpacked(text: str) -> tuple[Weights, frozenset[str]]:
 
 
 WEIGHTS, LANGUAGES = unpacked(Path(__file__).with_name("refusal_weights.txt").read_text(encoding="ascii"))
-THRESHOLD = 0.5
+# From here on it is a refusal; below, the signal that it may be one lets a person look (weights in the policy).
+THRESHOLD = 0.6
 # For a use case that names a language which was not taught: there only what is plain is taken for a refusal.
 PLAIN = 0.95
 READ_CHARACTERS = 300
@@ -72,7 +75,6 @@ _QUOTES = str.maketrans(
     | {"\u0142": "l", "\u0131": "i"}
 )
 _ACCENTS = re.compile("[\u0300-\u036f]")
-_REASONING = re.compile(r"<(think|thinking|reasoning|reflection)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _SHORT_FORMS = (
     ("can't", "can not"),
     ("cannot", "can not"),
@@ -89,7 +91,12 @@ _BREAKS = dict.fromkeys(".!?\n\u2026\u3002", "^.") | dict.fromkeys(";:,()\u2013\
 
 def is_refusal(text: str, languages: Collection[str] = LANGUAGES) -> bool:
     """Whether the text declines instead of answering, for a use case that is answered in these languages."""
-    return refusal_score(text) >= (THRESHOLD if LANGUAGES.issuperset(languages) else PLAIN)
+    return is_likely(refusal_score(text), languages)
+
+
+def is_likely(score: float, languages: Collection[str]) -> bool:
+    """The same of a text that has this score."""
+    return score >= (THRESHOLD if LANGUAGES.issuperset(languages) else PLAIN)
 
 
 def refusal_score(text: str, weights: Weights = WEIGHTS) -> float:
@@ -130,7 +137,7 @@ def signs_of(text: str, weights: Weights) -> tuple[float, ...]:
 def said(text: str) -> str:
     """The text as it is read: without reasoning and emphasis, in quotes of one kind."""
     if "<" in text:
-        text = _REASONING.sub("", text)
+        text = REASONING.sub("", text)
     return text.replace("**", "").replace("__", "").strip()
 
 

@@ -14,7 +14,7 @@ def read_body(admission: Admission) -> Admission:
 
 def _read(data: bytes) -> object:
     try:
-        return read_json(data)
+        return read_json(data, finite=False)
     except NotJson:
         # Refused as no object, but not before its tenant is known: the refusal is told to somebody.
         return None

@@ -28,7 +28,6 @@ CLAIMS = {
         ('{"a": -Infinity}', "no number of JSON"),
         ('{"a": ' + "1" * 5000 + "}", "too large to be read"),
         ("[" * 100_000, "nested deeper"),
-        ('{"metadata": {"a": 1e400}}', "a number that is too large"),
         ('{"a":' * 100_000, "nested deeper"),
     ],
 )
