@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from bench.detectors import CONSTANTS, alarms_of, rarities_of
+from bench.nab import Series
+from domain.incidents import rarity
 from domain.incidents.rarity import HIGHEST, Rarity, Settings, Tail
 
 START = 1_800_000_000.0
@@ -247,3 +250,18 @@ def test_a_tail_forgets_what_two_generations_have_not_seen(monkeypatch):
         tail.rarity(row % 7)
 
     assert tail.rarity(100) > 2
+
+
+def test_what_the_bench_tries_of_settings_is_what_a_detector_does():
+    values = days(14, lambda row, value: value + 60 * (row // DAY in (8, 11)))
+    series = Series("made/up", [moment(row) for row in range(len(values))], values, [])
+    shipped = tuple(getattr(rarity, name) for name in CONSTANTS)
+    rarities = rarities_of(series, shipped)
+
+    for settings in (Settings(), Settings(one_in=1000, cooldown=24), Settings(warm_up=10 * DAY)):
+        _, alarms = watch(values, Rarity.fresh(settings))
+        assert alarms_of(rarities, settings) == alarms
+    assert alarms_of(rarities, Settings())
+
+    assert tuple(getattr(rarity, name) for name in CONSTANTS) == shipped
+    assert rarities_of(series, (1 / 72, 1 / 50, 1.0)) != rarities
