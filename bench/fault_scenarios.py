@@ -323,7 +323,7 @@ def _rhythm_scenario(seed: int, name: str, rhythm: str, traffic: float, repeat: 
 def _fault_on_rhythm(
     seed: int, name: str, type_: str, strength: str, rhythm: str, traffic: float, repeat: int
 ) -> Scenario:
-    """A fault in the fourth to sixth day of a rhythm that ran from a Monday on, when there is traffic."""
+    """A fault in the fourth or fifth day of a rhythm that ran from a Monday on, when there is traffic."""
     chance = random.Random(f"{seed}/{name}")
     found = _rhythm(chance, rhythm, repeat, first_minute=0)
     start = chance.uniform(LEARNED_DAYS * DAY, 5 * DAY)

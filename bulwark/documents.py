@@ -26,7 +26,11 @@ def read_text(path: Path) -> str:
 
 def read_document(path: Path) -> Any:
     """The JSON of a file; raises Unreadable."""
-    text = read_text(path)
+    return document_of(read_text(path), path)
+
+
+def document_of(text: str, path: Path) -> Any:
+    """The JSON of what was read from a file; raises Unreadable."""
     try:
         return read_json(text)
     except NotJson as error:

@@ -20,7 +20,6 @@ from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.target import ROOT, EndpointOption, JsonOption, StackOption, ask, reach
 from bulwark.documents import read_document
 
-_NOT_FROM_CONTAINERS = "nowhere: no Docker engine was here, or another 'bulwark up' has them"
 ScenarioOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Models' latency, skill and standing faults (bulwark/local/bedrock/scenarios/)."),

@@ -12,7 +12,7 @@ import typer
 from bulwark.cli import render
 from bulwark.cli.exits import Exit, Problem, command
 from bulwark.cli.target import EndpointOption, JsonOption, StackOption, Target, reach
-from bulwark.documents import Unreadable, read_document, read_text
+from bulwark.documents import Unreadable, document_of, read_text
 from bulwark.rules import ROOT
 
 # A guardrail reads 1,000 characters as a text unit, and an account has so many a second in most Regions, for each kind
@@ -137,7 +137,8 @@ def check_document(document: Any) -> None:
 
 def _read(file: Path) -> tuple[str, Any]:
     try:
-        return read_text(file), read_document(file)
+        text = read_text(file)
+        return text, document_of(text, file)
     except Unreadable as error:
         missing = isinstance(error.__cause__, OSError)
         raise Problem(f"The policy is refused: {error}", code=Exit.USAGE if missing else Exit.REFUSED) from error

@@ -57,13 +57,7 @@ def failure_of(attempts: list[dict]) -> Verdict:
     """Why no model of the chain answered, each named with its error."""
     tried = "; ".join(f"{attempt['model']}: {attempt['error']}" for attempt in attempts) or "no model was asked"
     last = attempts[-1]["error"] if attempts else ""
-    known = {
-        Reason.EMPTY_ANSWER,
-        Reason.TRUNCATED_ANSWER,
-        Reason.BROKEN_ANSWER,
-        Reason.MODEL_REFUSED,
-        Reason.ASSESSMENT_FAILED,
-    }
+    known = {Reason.EMPTY_ANSWER, Reason.TRUNCATED_ANSWER, Reason.BROKEN_ANSWER, Reason.ASSESSMENT_FAILED}
     reason = Reason(last) if last in known else Reason.MODEL_UNAVAILABLE
     return Verdict(
         Status.FAILED,

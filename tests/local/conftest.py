@@ -1,10 +1,15 @@
-"""moto alone behind an endpoint, for the tests of one bridge at a time."""
+"""moto alone behind an endpoint, for the tests of one bridge at a time; and the command on a module's own `cloud`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner, Result
+
+from bulwark.cli import app
+from bulwark.cli.target import Target, embedded
+from bulwark.local.cloud import Cloud
 
 
 @pytest.fixture(scope="module")
@@ -15,3 +20,18 @@ def endpoint() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def target(cloud: Cloud) -> Target:
+    return embedded(cloud.endpoint)
+
+
+@pytest.fixture(scope="module")
+def bulwark(cloud: Cloud) -> Callable[..., Result]:
+    def run(*arguments: object, ends: int = 0) -> Result:
+        result = CliRunner().invoke(app, [*map(str, arguments), "--endpoint", cloud.endpoint])
+        assert result.exit_code == ends, result.output + repr(result.exception)
+        return result
+
+    return run

@@ -25,7 +25,7 @@ from bulwark.cli.embedded import running_cloud
 from bulwark.cli.exits import Problem
 from bulwark.cli.questions import OWN_QUESTIONS, read_details, read_question
 from bulwark.cli.scoring import Share
-from bulwark.cli.target import ROOT, Target, embedded
+from bulwark.cli.target import ROOT, Target
 from bulwark.local.clients import ACCOUNT, REGION
 from bulwark.local.cloud import Cloud, start
 
@@ -47,21 +47,6 @@ def cloud() -> Iterator[Cloud]:
         use_case["review"] |= {"audit_share": 0, "blind_share": 0, "second_reviewer_share": 0}
     with start(template=ROOT / "template.yaml", policy=policy, replay=replay, schedules=False) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def target(cloud: Cloud) -> Target:
-    return embedded(cloud.endpoint)
-
-
-@pytest.fixture(scope="module")
-def bulwark(cloud: Cloud) -> Callable[..., Result]:
-    def run(*arguments: object, ends: int = 0) -> Result:
-        result = CliRunner().invoke(app, [*map(str, arguments), "--endpoint", cloud.endpoint])
-        assert result.exit_code == ends, result.output + repr(result.exception)
-        return result
-
-    return run
 
 
 @pytest.fixture(scope="module")

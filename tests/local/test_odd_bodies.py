@@ -10,10 +10,10 @@ from urllib.error import HTTPError
 
 import pytest
 from odd_json import odd_bodies
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from bulwark.cli import app
-from bulwark.cli.target import Target, embedded
+from bulwark.cli.target import Target
 from bulwark.documents import read_text
 from bulwark.local.cloud import Cloud, start
 from bulwark.rules import ROOT
@@ -25,21 +25,6 @@ DETAIL = {"use_case": "general_question", "query": "What is 17 % of 250?"}
 def cloud() -> Iterator[Cloud]:
     with start(template=ROOT / "template.yaml", policy=ROOT / "policies" / "runtime.json", schedules=False) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def target(cloud: Cloud) -> Target:
-    return embedded(cloud.endpoint)
-
-
-@pytest.fixture(scope="module")
-def bulwark(cloud: Cloud) -> Callable[..., Result]:
-    def run(*arguments: object, ends: int = 0) -> Result:
-        result = CliRunner().invoke(app, [*map(str, arguments), "--endpoint", cloud.endpoint])
-        assert result.exit_code == ends, result.output + repr(result.exception)
-        return result
-
-    return run
 
 
 def nested(depth: int) -> str:

@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters import schemas
 from adapters.schemas import SchemaViolated
+from domain.characters import is_blank
 from domain.governance.holds import Standing
 from domain.requests import RequestRefused, check_text, invalid
 
@@ -56,6 +57,6 @@ def _check_hold(event: dict) -> None:
         text = event.get(field, "")
         if not isinstance(text, str) or len(text) > most:
             raise invalid(field, f"must be a text of at most {most} characters")
-        if field != "cursor" and not text.strip():
+        if field != "cursor" and is_blank(text):
             raise invalid(field, "is blank")
         check_text(text, field)

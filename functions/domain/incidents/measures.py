@@ -41,9 +41,10 @@ def measures_of(record: Mapping[str, Any], latency_seconds: float) -> dict[str, 
     if answered:
         measured["Latency"] = [latency_seconds]
         measured["Interventions"] = [float(bool(record.get("findings")) or record.get("reason") in _INTERVENED)]
-        for attribute, metric in (("confidence", "Confidence"), ("output_tokens", "OutputTokens")):
-            if attribute in record and not (record.get("refused") and attribute == "confidence"):
-                measured[metric] = [float(record[attribute])]
+        if "confidence" in record and not record.get("refused"):
+            measured["Confidence"] = [float(record["confidence"])]
+        if "output_tokens" in record:
+            measured["OutputTokens"] = [float(record["output_tokens"])]
         # What the guardrail says in place of an answer was not written by the model.
         if "answer_characters" in record and record.get("reason") != Reason.GUARDRAIL_BLOCKED:
             measured[f"AnswerShape{shape_of(int(record['answer_characters']))}"] = [1.0]

@@ -70,16 +70,12 @@ def days_of(rhythm: dict | None, signal: Signal, hour: int) -> list[list[array]]
     """For each of the last days what is remembered of this hour and its neighbours, if anything is."""
     if rhythm is None:
         return []
-    worst, width, last, found = _unpacked(rhythm, signal), _width(signal), rhythm["hour"], []
-    _, unknown = _stored(signal)
+    worst, unknown, last, found = _unpacked(rhythm, signal), _unknown(signal), rhythm["hour"], []
     for day in range(1, DAYS + 1):
-        near = []
-        for each in range(hour - 24 * day - NEAR_HOURS, hour - 24 * day + NEAR_HOURS + 1):
-            start = each % HOURS_KEPT * width
-            if last - HOURS_KEPT < each <= last and worst[start] != unknown:
-                near.append(worst[start : start + width])
-        if near:
-            found.append(near)
+        hours = range(hour - 24 * day - NEAR_HOURS, hour - 24 * day + NEAR_HOURS + 1)
+        near = [worst[_place(each, signal)] for each in hours if last - HOURS_KEPT < each <= last]
+        if known := [each for each in near if each != unknown]:
+            found.append(known)
     return found
 
 

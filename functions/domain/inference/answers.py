@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from domain.characters import cleaned, is_blank, is_broken
-from domain.inference.refusals import is_likely, refusal_score
+from domain.inference.refusals import is_refusal, refusal_score
 from domain.inference.usage import cached_of, text_units_of, tokens_of
 from domain.policy import Model, UseCase
 from domain.requests import Reason
@@ -62,7 +62,7 @@ class Answer:
 
     def refuses(self, languages: Collection[str]) -> bool:
         """Whether it declines instead of answering, in a use case of these languages."""
-        return not self.blocked and (self.filtered or is_likely(self.refusal, languages))
+        return not self.blocked and (self.filtered or is_refusal(self.refusal, languages))
 
     @classmethod
     def from_converse(cls, raw: dict) -> "Answer":

@@ -89,13 +89,8 @@ _TOKEN = re.compile(r'[a-z]+|[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]|[.!?;:,()\n\u2026\u
 _BREAKS = dict.fromkeys(".!?\n\u2026\u3002", "^.") | dict.fromkeys(";:,()\u2013\u2014\u3001", "^,")
 
 
-def is_refusal(text: str, languages: Collection[str] = LANGUAGES) -> bool:
-    """Whether the text declines instead of answering, for a use case that is answered in these languages."""
-    return is_likely(refusal_score(text), languages)
-
-
-def is_likely(score: float, languages: Collection[str]) -> bool:
-    """The same of a text that has this score."""
+def is_refusal(score: float, languages: Collection[str]) -> bool:
+    """Whether a text of this score declines instead of answering, in a use case that is answered in these languages."""
     return score >= (THRESHOLD if LANGUAGES.issuperset(languages) else PLAIN)
 
 

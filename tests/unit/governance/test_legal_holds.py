@@ -172,6 +172,7 @@ WRONG = [
     {"subject_id": {"S": "customer-17"}},
     {"reason": ""},
     {"reason": " "},
+    {"reason": "\u200b\u2800"},
     {"reason": "a" * 100_000},
     {"reason": "case \u001b]0;118"},
     {"by": ""},

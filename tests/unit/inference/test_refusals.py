@@ -1,5 +1,7 @@
 """Refusals: what declines is told from what answers, in each language that was taught, and in no time."""
 
+from collections.abc import Collection
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,11 @@ from domain.inference.refusals import (
     refusal_score,
     unpacked,
 )
+
+
+def declines(text: str, languages: Collection[str] = LANGUAGES) -> bool:
+    return is_refusal(refusal_score(text), languages)
+
 
 REFUSALS = [
     "I'm sorry, but I can't help with that.",
@@ -58,17 +65,17 @@ ANSWERS = [
 
 @pytest.mark.parametrize("text", REFUSALS)
 def test_what_declines_is_a_refusal(text):
-    assert is_refusal(text, {"en"})
+    assert declines(text, {"en"})
 
 
 @pytest.mark.parametrize("text", ANSWERS)
 def test_what_says_something_is_an_answer(text):
-    assert not is_refusal(text, {"en", "de", "fr", "es", "it", "pt"})
+    assert not declines(text, {"en", "de", "fr", "es", "it", "pt"})
 
 
 @pytest.mark.parametrize("text", ["", "\u200b", "...", "```\n```", "<think>I will not.</think>"])
 def test_what_says_nothing_is_no_refusal(text):
-    assert not is_refusal(text, LANGUAGES)
+    assert not declines(text, LANGUAGES)
 
 
 @pytest.mark.parametrize("text", [*REFUSALS, *ANSWERS])
@@ -92,9 +99,9 @@ def test_an_answer_after_a_refusal_counts_and_reasoning_does_not():
     refusal = "I can't see your screen."
     answer = "However, the light usually means that the cable is loose: push it in and restart the router."
 
-    assert is_refusal(refusal)
-    assert not is_refusal(f"{refusal} {answer}")
-    assert is_refusal(f"<think>{answer}</think>{refusal}")
+    assert declines(refusal)
+    assert not declines(f"{refusal} {answer}")
+    assert declines(f"<think>{answer}</think>{refusal}")
 
 
 def test_only_what_is_plain_is_a_refusal_where_a_language_was_not_taught():
@@ -102,8 +109,8 @@ def test_only_what_is_plain_is_a_refusal_where_a_language_was_not_taught():
     unsure = next(text for text in REFUSALS if THRESHOLD <= refusal_score(text) < refusal_score(plain))
 
     assert "sv" not in LANGUAGES
-    assert is_refusal(plain, {"sv"}) and is_refusal(unsure, {"en"})
-    assert not is_refusal("Du kan inte lämna tillbaka varan efter trettio dagar.", {"sv"})
+    assert declines(plain, {"sv"}) and declines(unsure, {"en"})
+    assert not declines("Du kan inte lämna tillbaka varan efter trettio dagar.", {"sv"})
 
 
 @given(st.text())
